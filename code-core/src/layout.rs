@@ -1,0 +1,85 @@
+//! Where things lie in a state directory: one place that says so.
+//!
+//! ```text
+//! STATE/journal/shop@staging.log       what happened, one log a deployment
+//!      /approvals/PLAN                 approvals by other people
+//!      /secrets/                       encrypted secrets and their key
+//!      /releases/DIGEST/               content-addressed snapshots of what runs
+//!      /data/shop@staging/db/          what must never be lost
+//!      /logs/shop@staging/web.r2.0.log what deployed processes write
+//!      /logs/shop@staging/run-7/       what each step of a run wrote
+//!      /keeper/                        the keeper's lock, socket, table of processes and routes, and events
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::{Deployment, Digest, RunId, StepId};
+
+/// The places in a state directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout(PathBuf);
+
+impl Layout {
+    /// The places in this state directory.
+    pub fn new(root: impl Into<PathBuf>) -> Layout {
+        Layout(root.into())
+    }
+
+    /// The state directory itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// A deployment's name as one part of a path: `shop@staging`.
+    pub fn slug(deployment: &Deployment) -> String {
+        format!("{}@{}", deployment.application(), deployment.environment())
+    }
+
+    /// Where the journals lie.
+    pub fn journals(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    /// The approval of a plan.
+    pub fn approval(&self, plan: Digest) -> PathBuf {
+        self.0.join("approvals").join(plan.to_string())
+    }
+
+    /// Where secrets lie, encrypted.
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets")
+    }
+
+    /// A release.
+    pub fn release(&self, digest: Digest) -> PathBuf {
+        self.0.join("releases").join(digest.to_string())
+    }
+
+    /// The data of a component.
+    pub fn data(&self, deployment: &Deployment, component: &str) -> PathBuf {
+        self.0.join("data").join(Layout::slug(deployment)).join(component)
+    }
+
+    /// Where a deployment's processes and runs write their logs.
+    pub fn logs(&self, deployment: &Deployment) -> PathBuf {
+        self.0.join("logs").join(Layout::slug(deployment))
+    }
+
+    /// The log of one attempt at one step.
+    pub fn step_log(
+        &self,
+        deployment: &Deployment,
+        run: RunId,
+        step: StepId,
+        undo: bool,
+        attempt: u32,
+    ) -> PathBuf {
+        let undo = if undo { "-undo" } else { "" };
+        self.logs(deployment).join(format!("run-{run}")).join(format!("step-{step}{undo}.{attempt}.log"))
+    }
+
+    /// The keeper's own directory.
+    pub fn keeper(&self) -> PathBuf {
+        self.0.join("keeper")
+    }
+}

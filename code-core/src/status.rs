@@ -1,0 +1,303 @@
+//! What is, as far as it was recorded: a fold over events.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Body, Event, Outcome};
+use crate::plan::Plan;
+use crate::provider::{Live, Observed, OnDelete, Resource};
+use crate::spec::{Origins, Spec};
+use crate::store::Seq;
+use crate::{Address, Digest, Error, RunId};
+
+/// Everything that the journal of a deployment says, folded.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The place of the last event.
+    pub last: Seq,
+    /// The place of the last event that tells of an effect: a plan is bound to it.
+    pub head: Seq,
+    /// What exists, as last recorded.
+    pub inventory: Inventory,
+    /// The revisions that were rolled out, oldest first.
+    pub revisions: Vec<Revision>,
+    /// How many runs there were.
+    pub runs: u64,
+    /// The last run, open or ended.
+    pub run: Option<Run>,
+    /// The last plan that was recorded: the one that the next `RunStarted` names.
+    planned: Option<Plan>,
+}
+
+/// What exists, by address.
+pub type Inventory = BTreeMap<Address, Recorded>;
+
+/// A resource that exists, as last recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its kind.
+    pub kind: String,
+    /// What it is.
+    pub live: Live,
+    /// The resources that it needed: a delete goes the other way.
+    pub needs: Vec<Address>,
+    /// What happens when it is no longer wanted.
+    pub on_delete: OnDelete,
+    /// Whether it is no longer wanted, and kept all the same.
+    pub kept: bool,
+    /// The revision that made or last changed it.
+    pub revision: u64,
+}
+
+impl Recorded {
+    /// The resource as it was last wanted.
+    pub fn resource(&self, address: &Address) -> Resource {
+        Resource {
+            address: address.clone(),
+            kind: self.kind.clone(),
+            want: Some(self.live.was.clone()),
+            depends_on: self.needs.clone(),
+            on_delete: self.on_delete,
+        }
+    }
+}
+
+/// A spec that was rolled out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Counted from 1.
+    pub number: u64,
+    /// What should exist; `None` where everything was taken down.
+    pub spec: Option<Spec>,
+    /// Where its values come from.
+    pub origins: Origins,
+    /// The plan that made it.
+    pub plan: Digest,
+    /// When its run began.
+    pub at: Timestamp,
+    /// How its run ended; `None`: not yet.
+    pub outcome: Option<Outcome>,
+}
+
+/// A run and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// What it does.
+    pub plan: Plan,
+    /// Who runs it.
+    pub holder: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, and how.
+    pub ended: Option<(Timestamp, Outcome)>,
+    /// Each step of the plan.
+    pub steps: Vec<StepRecord>,
+    /// Each step's undo.
+    pub undo: Vec<StepRecord>,
+    /// Whether it takes back what it did, and why.
+    pub undoing: Option<String>,
+}
+
+/// What the journal says of a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepRecord {
+    /// Where it stands.
+    pub phase: Phase,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// When the first attempt began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<Error>,
+    /// What it left.
+    pub live: Option<Live>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not begun.
+    #[default]
+    Waiting,
+    /// Begun, and no end is recorded: after a crash it is in doubt.
+    Started,
+    /// Failed in a way that may pass, and waiting for the next attempt.
+    Retrying,
+    /// Done.
+    Done,
+    /// Failed for good.
+    Failed,
+    /// Not begun, because one that it needs failed or the run was stopped.
+    Skipped,
+}
+
+impl State {
+    /// The state after these events.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a (Seq, Event)>) -> State {
+        let mut state = State::default();
+        for (seq, event) in events {
+            state.apply(*seq, event);
+        }
+        state
+    }
+
+    /// The state after one more event.
+    pub fn apply(&mut self, seq: Seq, event: &Event) {
+        self.last = seq;
+        if event.body.is_effect() {
+            self.head = seq;
+        }
+        match &event.body {
+            Body::Planned { plan } => self.planned = Some((**plan).clone()),
+            Body::RunStarted { run, plan, holder } => self.begin(*run, *plan, holder, event.at),
+            Body::RunResumed { holder, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.holder.clone_from(holder);
+                }
+            }
+            Body::StepStarted { step, undo, attempt, .. } => self.record(step.index(), *undo, |record| {
+                record.phase = Phase::Started;
+                record.attempts = *attempt;
+                record.started.get_or_insert(event.at);
+            }),
+            Body::StepRetries { step, undo, error, .. } => self.record(step.index(), *undo, |record| {
+                record.phase = Phase::Retrying;
+                record.error = Some(error.clone());
+            }),
+            Body::StepDone { step, undo, live, .. } => {
+                self.record(step.index(), *undo, |record| {
+                    record.phase = Phase::Done;
+                    record.ended = Some(event.at);
+                    record.live.clone_from(live);
+                    record.error = None;
+                });
+                self.note_live(step.index(), *undo, live.as_ref());
+            }
+            Body::StepFailed { step, undo, error, left, .. } => {
+                self.record(step.index(), *undo, |record| {
+                    record.phase = Phase::Failed;
+                    record.ended = Some(event.at);
+                    record.error = Some(error.clone());
+                });
+                match left {
+                    Observed::Present(live) => self.note_live(step.index(), *undo, Some(live)),
+                    Observed::Absent => self.note_live(step.index(), *undo, None),
+                    Observed::Unknown(_) | Observed::NotYet(_) => {}
+                }
+            }
+            Body::StepSkipped { step, .. } => {
+                self.record(step.index(), false, |record| record.phase = Phase::Skipped);
+            }
+            Body::UndoStarted { why, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.undoing = Some(why.clone());
+                }
+            }
+            Body::RunEnded { outcome, .. } => self.end(event.at, *outcome),
+            Body::Requested { .. }
+            | Body::Understood { .. }
+            | Body::Judged { .. }
+            | Body::Approved { .. }
+            | Body::StepProgress { .. } => {}
+        }
+    }
+
+    /// The revision that is rolled out: the last one whose run succeeded or is open.
+    pub fn current(&self) -> Option<&Revision> {
+        self.revisions.iter().rev().find(|r| matches!(r.outcome, None | Some(Outcome::Succeeded)))
+    }
+
+    /// The run that has begun and not ended, if any.
+    pub fn open_run(&self) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+
+    /// The number that the next revision gets.
+    pub fn next_revision(&self) -> u64 {
+        self.revisions.last().map_or(1, |revision| revision.number + 1)
+    }
+
+    fn begin(&mut self, id: RunId, plan: Digest, holder: &str, at: Timestamp) {
+        self.runs = self.runs.max(id.0);
+        let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
+        let steps = vec![StepRecord::default(); planned.steps.len()];
+        for address in &planned.kept {
+            if let Some(recorded) = self.inventory.get_mut(address) {
+                recorded.kept = true;
+            }
+        }
+        if self.revisions.last().is_none_or(|last| last.number < planned.revision) {
+            self.revisions.push(Revision {
+                number: planned.revision,
+                spec: planned.spec.clone(),
+                origins: planned.origins.clone(),
+                plan,
+                at,
+                outcome: None,
+            });
+        }
+        self.run = Some(Run {
+            id,
+            plan: planned,
+            holder: holder.to_owned(),
+            started: at,
+            ended: None,
+            undo: steps.clone(),
+            steps,
+            undoing: None,
+        });
+    }
+
+    fn end(&mut self, at: Timestamp, outcome: Outcome) {
+        let Some(run) = &mut self.run else { return };
+        run.ended = Some((at, outcome));
+        let number = run.plan.revision;
+        if let Some(revision) = self.revisions.iter_mut().rev().find(|r| r.number == number) {
+            // A repair of a revision that had succeeded does not make it a failed one.
+            if revision.outcome != Some(Outcome::Succeeded) {
+                revision.outcome = Some(outcome);
+            }
+        }
+    }
+
+    fn record(&mut self, step: usize, undo: bool, change: impl FnOnce(&mut StepRecord)) {
+        let Some(run) = &mut self.run else { return };
+        let records = if undo { &mut run.undo } else { &mut run.steps };
+        if let Some(record) = records.get_mut(step) {
+            change(record);
+        }
+    }
+
+    fn note_live(&mut self, step: usize, undo: bool, live: Option<&Live>) {
+        let Some(run) = &self.run else { return };
+        let Some(planned) = run.plan.steps.get(step) else { return };
+        let address = planned.address().clone();
+        let Some(live) = live else {
+            self.inventory.remove(&address);
+            return;
+        };
+        let target = if undo { planned.change.reversal.to() } else { Some(&planned.change.resource) };
+        let target = target.unwrap_or(&planned.change.resource);
+        let symbolic = planned.symbolic.as_ref().filter(|_| !undo);
+        let mut needs = target.dependencies();
+        needs.extend(symbolic.map(crate::expr::Want::references).unwrap_or_default());
+        self.inventory.insert(
+            address,
+            Recorded {
+                kind: target.kind.clone(),
+                live: live.clone(),
+                needs: needs.into_iter().collect(),
+                on_delete: target.on_delete,
+                kept: false,
+                revision: run.plan.revision,
+            },
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! The boundary to memory: one append-only sequence of events a deployment, and a lease to write it.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::{Ctx, Result};
+
+/// The place of an event in its deployment, counted from 1; `Seq(0)` is before the first.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// Before the first event.
+    pub const START: Seq = Seq(0);
+
+    /// The next place.
+    #[must_use]
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The right to write the events of one deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The deployment.
+    pub deployment: String,
+    /// Who holds it, as a person would name them.
+    pub holder: String,
+    /// Grows with each lease of the deployment: a write under an older one is refused.
+    pub fence: u64,
+}
+
+/// Keeps the events of deployments.
+///
+/// # Behavior
+/// - `append` writes all of the events or none, and they are durable when it returns.
+/// - `append` is refused where `after` is not the last place (`store::conflict`), and under a lease that was
+///   released, lost or overtaken (`store::fenced`).
+/// - Two holders never both succeed: a second `lease` is `store::locked`, naming the holder, until the first
+///   is released, its holder is gone, or its time (where the store has one) is over.
+/// - Each lease of a deployment has a greater fence than all before it.
+/// - A kill during `append` leaves a prefix of whole batches.
+/// - `read` needs no lease and works during a run; it ends with the last event that was there when it got
+///   to it.
+/// - What was appended is read back byte for byte, in order.
+#[async_trait]
+pub trait StateStore: fmt::Debug + Send + Sync + 'static {
+    /// Takes the right to write a deployment's events.
+    async fn lease(&self, ctx: &Ctx, deployment: &str, holder: &str, ttl: Duration) -> Result<Lease>;
+    /// Gives it back.
+    async fn release(&self, ctx: &Ctx, lease: Lease) -> Result<()>;
+    /// Writes events after the place `after`, and gives the place of the last.
+    async fn append(&self, ctx: &Ctx, lease: &Lease, after: Seq, events: &[Event]) -> Result<Seq>;
+    /// The events after a place, in order.
+    fn read<'a>(&'a self, deployment: &str, after: Seq) -> BoxStream<'a, Result<(Seq, Event)>>;
+    /// The deployments that have events.
+    fn deployments<'a>(&'a self) -> BoxStream<'a, Result<String>>;
+}
