@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Digest, Error, ErrorKind, Host, Key, Redactor, Result, Secret, SecretRef, Secrets};
+use crate::{Deployment, Digest, Error, ErrorKind, Host, Key, Redactor, Result, Secret, SecretRef, Secrets};
 
 /// The surroundings of one call: its key, its machine, its secrets, and how to say how far it is.
 ///
@@ -24,6 +24,7 @@ pub struct Ctx {
     cancel: CancellationToken,
     deadline: Option<Timestamp>,
     state_dir: Arc<Path>,
+    deployment: Option<Arc<Deployment>>,
     progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
@@ -58,6 +59,7 @@ impl Ctx {
             cancel: CancellationToken::new(),
             deadline: None,
             state_dir: state_dir.into().into(),
+            deployment: None,
             progress: Arc::new(|_| {}),
         }
     }
@@ -67,6 +69,13 @@ impl Ctx {
     pub fn for_step(mut self, key: Key, secrets: BTreeSet<SecretRef>) -> Ctx {
         self.key = key;
         self.allowed = Some(Arc::new(secrets));
+        self
+    }
+
+    /// For a resource of this deployment: an address is unique only within one.
+    #[must_use]
+    pub fn for_deployment(mut self, deployment: &Deployment) -> Ctx {
+        self.deployment = Some(Arc::new(deployment.clone()));
         self
     }
 
@@ -116,6 +125,11 @@ impl Ctx {
     /// Where providers may keep what belongs to this state directory.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// The deployment whose resource this call is about; the engine always names it.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.deployment.as_deref()
     }
 
     /// Cancelled when the call should end.
