@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Result, Secret};
+use crate::{Error, ErrorKind, Result, Secret};
 
 /// A machine on which tools are run.
 ///
@@ -41,7 +41,7 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
         &self,
         cancel: &CancellationToken,
         command: Command,
-        on_line: &(dyn Fn(&str) + Send + Sync),
+        on_line: &(dyn for<'l> Fn(&'l str) + Send + Sync),
     ) -> Result<Output>;
     /// The bytes of a file.
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>>;
@@ -193,4 +193,12 @@ impl Output {
         let all: Vec<&str> = text.trim_end().lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
+}
+
+/// The error of a program that is not on the machine.
+pub fn no_program(program: &Path) -> Error {
+    let name = program.display();
+    Error::new(ErrorKind::Missing, "host::no-program", format!("find the program `{name}`"))
+        .help(format!("install `{name}`, or put its directory in PATH"))
+        .with("program", name.to_string())
 }

@@ -11,6 +11,7 @@ pub mod host;
 pub mod id;
 pub mod intent;
 pub mod layout;
+pub mod memory;
 pub mod parser;
 pub mod plan;
 pub mod provider;

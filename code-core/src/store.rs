@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::{Ctx, Result};
+use crate::{Ctx, Error, ErrorKind, Result};
 
 /// The place of an event in its deployment, counted from 1; `Seq(0)` is before the first.
 #[derive(
@@ -58,6 +59,8 @@ pub struct Lease {
 
 /// Keeps the events of deployments.
 ///
+/// A deployment is called as its [`Deployment`](crate::Deployment) is written: `application/environment`.
+///
 /// # Behavior
 /// - `append` writes all of the events or none, and they are durable when it returns.
 /// - `append` is refused where `after` is not the last place (`store::conflict`), and under a lease that was
@@ -81,4 +84,45 @@ pub trait StateStore: fmt::Debug + Send + Sync + 'static {
     fn read<'a>(&'a self, deployment: &str, after: Seq) -> BoxStream<'a, Result<(Seq, Event)>>;
     /// The deployments that have events.
     fn deployments<'a>(&'a self) -> BoxStream<'a, Result<String>>;
+}
+
+/// The error of a lease that somebody else holds: who, and for how long.
+pub fn locked(deployment: &str, holder: &str, held: SignedDuration) -> Error {
+    let held = held.as_secs().max(0);
+    let held = match held {
+        0..=119 => format!("{held} s"),
+        120..=7199 => format!("{} min", held / 60),
+        _ => format!("{} h", held / 3600),
+    };
+    Error::new(
+        ErrorKind::Locked,
+        "store::locked",
+        format!("change {deployment}: {holder} has held it for {held}"),
+    )
+    .help("wait until it ends, or end it: what it had begun is taken up where it stopped")
+    .with("deployment", deployment)
+    .with("holder", holder)
+}
+
+/// The error of a write under a lease that was released, lost or overtaken.
+pub fn fenced(deployment: &str, fence: u64) -> Error {
+    Error::new(
+        ErrorKind::Locked,
+        "store::fenced",
+        format!("write events of {deployment}: the lease is no longer held"),
+    )
+    .help("resume the run: it takes a new lease and looks at what is there")
+    .with("deployment", deployment)
+    .with("fence", fence.to_string())
+}
+
+/// The error of a write after a place that is not the last.
+pub fn conflict(deployment: &str, after: Seq, last: Seq) -> Error {
+    Error::new(
+        ErrorKind::Stale,
+        "store::conflict",
+        format!("write events of {deployment} after {after}: the last is {last}"),
+    )
+    .help("read what was written since, and decide again")
+    .with("deployment", deployment)
 }
