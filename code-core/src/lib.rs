@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod ctx;
 pub mod diagnostic;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod expr;
@@ -25,6 +26,7 @@ pub mod status;
 pub mod store;
 
 pub use ctx::{Ctx, Progress};
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use expr::{Expr, Want};
 pub use host::Host;

@@ -34,6 +34,9 @@ pub struct Plan {
     pub protected: bool,
     /// How many resources it may take away; the gate holds it against the effects.
     pub delete_budget: u32,
+    /// Whether data goes too: asked for expressly, and confirmed by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_data: bool,
     /// Where each value of the spec comes from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: Origins,

@@ -468,7 +468,11 @@ impl Change {
     /// Whether nothing in it goes beyond what was approved: no stronger action, no effect that was not
     /// announced.
     pub fn within(&self, approved: &Change) -> bool {
-        self.action <= approved.action && self.effects.within(&approved.effects)
+        let at_most = match &approved.effects {
+            Effects::Exact(_) => approved.action,
+            Effects::Open { at_most, .. } => approved.action.max(*at_most),
+        };
+        self.action <= at_most && self.effects.within(&approved.effects)
     }
 }
 

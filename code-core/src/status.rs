@@ -1,13 +1,13 @@
 //! What is, as far as it was recorded: a fold over events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Event, Outcome};
 use crate::plan::Plan;
-use crate::provider::{Live, Observed, OnDelete, Resource};
+use crate::provider::{Change, Live, Observed, OnDelete, Resource};
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
 use crate::{Address, Digest, Error, RunId};
@@ -27,6 +27,10 @@ pub struct State {
     pub runs: u64,
     /// The last run, open or ended.
     pub run: Option<Run>,
+    /// The unknown findings that were accepted for the last run, by id.
+    pub accepted: BTreeSet<String>,
+    /// How long steps took, by what they did to what kind of resource.
+    durations: BTreeMap<String, f64>,
     /// The last plan that was recorded: the one that the next `RunStarted` names.
     planned: Option<Plan>,
 }
@@ -179,6 +183,7 @@ impl State {
                     record.error = None;
                 });
                 self.note_live(step.index(), *undo, live.as_ref());
+                self.note_duration(step.index(), *undo);
             }
             Body::StepFailed { step, undo, error, left, .. } => {
                 self.record(step.index(), *undo, |record| {
@@ -201,9 +206,9 @@ impl State {
                 }
             }
             Body::RunEnded { outcome, .. } => self.end(event.at, *outcome),
+            Body::Judged { accepted, .. } => self.accepted = accepted.iter().cloned().collect(),
             Body::Requested { .. }
             | Body::Understood { .. }
-            | Body::Judged { .. }
             | Body::Approved { .. }
             | Body::StepProgress { .. } => {}
         }
@@ -224,6 +229,22 @@ impl State {
         self.revisions.last().map_or(1, |revision| revision.number + 1)
     }
 
+    /// How long a change is expected to take, in seconds: as long as its like took so far, else a second.
+    pub fn expected_seconds(&self, change: &Change) -> f64 {
+        self.durations.get(&duration_key(change)).copied().unwrap_or(1.0)
+    }
+
+    /// A moving mean, so that what became faster is believed soon.
+    fn note_duration(&mut self, step: usize, undo: bool) {
+        let Some(run) = self.run.as_ref().filter(|_| !undo) else { return };
+        let (Some(planned), Some(record)) = (run.plan.steps.get(step), run.steps.get(step)) else { return };
+        if let (Some(started), Some(ended)) = (record.started, record.ended) {
+            let took = ended.duration_since(started).as_secs_f64().max(0.0);
+            let mean = self.durations.entry(duration_key(&planned.change)).or_insert(took);
+            *mean = 0.7 * *mean + 0.3 * took;
+        }
+    }
+
     fn begin(&mut self, id: RunId, plan: Digest, holder: &str, at: Timestamp) {
         self.runs = self.runs.max(id.0);
         let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
@@ -231,6 +252,11 @@ impl State {
         for address in &planned.kept {
             if let Some(recorded) = self.inventory.get_mut(address) {
                 recorded.kept = true;
+            }
+        }
+        for address in &planned.unchanged {
+            if let Some(recorded) = self.inventory.get_mut(address) {
+                recorded.kept = false;
             }
         }
         if self.revisions.last().is_none_or(|last| last.number < planned.revision) {
@@ -300,4 +326,8 @@ impl State {
             },
         );
     }
+}
+
+fn duration_key(change: &Change) -> String {
+    format!("{} {}", change.action, change.resource.kind)
 }

@@ -1,0 +1,179 @@
+//! One attempt at one step: bind, look, plan once more where that is needed, apply, and look again.
+
+use std::sync::Arc;
+
+use crate::checks::{Policy, gate_plan};
+use crate::engine::Parts;
+use crate::plan::{Plan, Step};
+use crate::provider::{Action, Change, Effects, Failed, Live, Observed, Resource};
+use crate::scanner::Subject;
+use crate::{Address, Ctx, Error, ErrorKind, Expr, Key, Provider, StepId};
+
+/// What one attempt needs; it is made by the driver and owns all of it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) parts: Arc<Parts>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) step: StepId,
+    pub(super) undo: bool,
+    /// Counted from 1; more than 1 also after a crash.
+    pub(super) attempt: u32,
+    /// What is wanted, with every value that is known by now; the state to return to, where it is an undo.
+    pub(super) resource: Resource,
+    /// What was last recorded of it.
+    pub(super) last: Option<Live>,
+    pub(super) ctx: Ctx,
+}
+
+impl Attempt {
+    /// The state to bring about, with its references replaced by the outputs of what exists.
+    pub(super) fn resource(
+        step: &Step,
+        undo: bool,
+        outputs: &dyn Fn(&Address, &str) -> Option<Expr>,
+    ) -> Option<Resource> {
+        if undo {
+            return step.change.reversal.to().cloned();
+        }
+        let want = step.symbolic.clone().or_else(|| step.change.resource.want.clone());
+        let want = step.change.resource.want.is_some().then_some(want).flatten();
+        Some(Resource { want: want.map(|want| want.bind(outputs)), ..step.change.resource.clone() })
+    }
+
+    /// Makes the attempt: what is there in the end, or how it failed.
+    pub(super) async fn make(self) -> Result<Option<Live>, Failed> {
+        let Some(step) = self.plan.step(self.step) else {
+            return Err(Error::new(ErrorKind::Bug, "step::missing", "find the step in its plan").into());
+        };
+        let provider = self.parts.provider(&step.change.resource.kind)?;
+        let change = match self.change(step, &*provider).await? {
+            Next::Apply(change) => change,
+            Next::Done(live) => return Ok(live),
+        };
+        let live = provider.apply(&self.ctx, &change).await?;
+        self.evidence(&*provider, live).await
+    }
+
+    /// The change to apply: the approved one as it is, where nothing about it was open; otherwise what the
+    /// provider plans now, held against the approved one.
+    async fn change(&self, step: &Step, provider: &dyn Provider) -> Result<Next, Failed> {
+        let approved = &step.change;
+        if !self.undo && self.attempt == 1 && step.symbolic.is_none() {
+            return Ok(Next::Apply(approved.clone()));
+        }
+        let observed = provider.observe(&self.ctx, &self.resource, self.last.as_ref()).await?;
+        match &observed {
+            Observed::Unknown(why) => return Err(in_doubt(&self.resource.address, why, observed.clone())),
+            Observed::Absent if self.resource.want.is_none() => return Ok(Next::Done(None)),
+            _ => {}
+        }
+        let change = provider.plan(&self.ctx, &self.resource, &observed).await?;
+        if change.action == Action::Keep {
+            return Ok(Next::Done(observed.live().cloned()));
+        }
+        if self.undo {
+            return Ok(Next::Apply(change));
+        }
+        // A second attempt at making something finds what the first left of it: that is ours to mend.
+        let ours = self.attempt > 1 && approved.action == Action::Create;
+        if !ours && !change.within(approved) {
+            return Err(beyond(approved, &change, observed));
+        }
+        if matches!(approved.effects, Effects::Open { .. }) {
+            self.judge(&change, observed).await?;
+        }
+        Ok(Next::Apply(change))
+    }
+
+    /// What was unknown when the plan was judged is known now: the gate decides again.
+    async fn judge(&self, change: &Change, observed: Observed) -> Result<(), Failed> {
+        let plan = (*self.plan).clone().with_change(self.step, change).sealed();
+        let reports = self.parts.scan(&self.ctx, Subject::Plan(&plan)).await;
+        let policy = self.parts.policy(&self.policy, Subject::Plan(&plan));
+        match gate_plan(plan, &reports, &policy) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(Failed { error: refusal.into(), left: observed }),
+        }
+    }
+
+    /// Nothing is believed without evidence: after the change the resource is observed as wanted.
+    async fn evidence(&self, provider: &dyn Provider, live: Option<Live>) -> Result<Option<Live>, Failed> {
+        let last = live.as_ref().or(self.last.as_ref());
+        let observed = provider.observe(&self.ctx, &self.resource, last).await?;
+        let broken = match (&observed, &self.resource.want) {
+            (Observed::Absent, None) => return Ok(None),
+            (Observed::Present(_), None) => "it is still there".to_owned(),
+            (Observed::Absent, Some(_)) => "it is not there".to_owned(),
+            (Observed::Unknown(why), _) => {
+                return Err(in_doubt(&self.resource.address, why, observed.clone()));
+            }
+            (Observed::NotYet(needed), _) => format!("`{needed}`, which it needs, is not there"),
+            (Observed::Present(live), Some(_)) => {
+                let change = provider.plan(&self.ctx, &self.resource, &observed).await?;
+                if change.action == Action::Keep {
+                    return Ok(Some(live.clone()));
+                }
+                format!("it would have to be changed again ({}: {})", change.action, change.why)
+            }
+        };
+        let error = Error::new(
+            ErrorKind::Failed,
+            "step::no-evidence",
+            format!("see `{}` as it was planned: {broken}", self.resource.address),
+        )
+        .help("look at the step's log; if the tool reported success, report this to the provider's author")
+        .with("provider", provider.info().name.clone());
+        Err(Failed { error, left: observed })
+    }
+}
+
+enum Next {
+    Apply(Change),
+    Done(Option<Live>),
+}
+
+/// The surroundings of a step: its own key, and only the secrets that it names.
+pub(super) fn surroundings(base: &Ctx, plan: &Plan, step: &Step, undo: bool, resource: &Resource) -> Ctx {
+    let mut secrets = resource.want.as_ref().map(crate::Want::secrets).unwrap_or_default();
+    if let Some(prior) = &step.change.prior {
+        secrets.extend(prior.was.secrets());
+        for value in prior.outputs.values() {
+            secrets.extend(crate::Want::new().with("output", value.clone()).secrets());
+        }
+    }
+    base.clone().for_step(Key::of(plan.id, step.id, undo), secrets)
+}
+
+fn in_doubt(address: &Address, why: &str, left: Observed) -> Failed {
+    let error =
+        Error::new(ErrorKind::Failed, "step::in-doubt", format!("tell whether `{address}` exists: {why}"))
+            .help("mend what keeps it from being observed; the step is tried again")
+            .transient();
+    Failed { error, left }
+}
+
+fn beyond(approved: &Change, change: &Change, left: Observed) -> Failed {
+    let error = Error::new(
+        ErrorKind::Refused,
+        "step::beyond-approval",
+        format!(
+            "do more to `{}` than was approved: {} was approved, and {} is needed now",
+            approved.resource.address, approved.action, change.action
+        ),
+    )
+    .help("plan again: what was there has changed since the plan was approved")
+    .with("approved", describe(&approved.effects))
+    .with("needed", describe(&change.effects));
+    Failed { error, left }
+}
+
+fn describe(effects: &Effects) -> String {
+    match effects {
+        Effects::Exact(effects) => {
+            let all: Vec<_> = effects.iter().map(|e| format!("{} {}", e.action, e.name)).collect();
+            all.join(", ")
+        }
+        Effects::Open { at_most, why } => format!("at most {at_most} ({why})"),
+    }
+}

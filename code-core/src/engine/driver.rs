@@ -1,0 +1,388 @@
+//! Carries out what the scheduler decides: the only place that waits.
+//!
+//! ```text
+//!                 ┌────────────── one turn ──────────────┐
+//!  ended attempts │ scheduler ─▶ commands ─▶ events      │
+//!  and waits ────▶│   all events of the turn: one append │────▶ attempts and waits begin
+//!                 └──────────────────────────────────────┘
+//! ```
+//!
+//! `StepStarted` is durable before the provider is called, because the append comes before the start.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::checks::{Checked, Policy};
+use crate::engine::attempt::{Attempt, surroundings};
+use crate::engine::scheduler::{Command, Input, Limits, Node, Scheduler, Start};
+use crate::engine::{Finished, Parts};
+use crate::event::{Body, Event, Outcome};
+use crate::plan::Plan;
+use crate::provider::{Failed, Live, Observed, Reversal};
+use crate::status::{Run, State, StepRecord};
+use crate::store::Lease;
+use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId};
+
+/// The longest that one attempt may take before it counts as failed.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// A run on its way.
+#[derive(Debug)]
+pub(super) struct Driver {
+    parts: Arc<Parts>,
+    ctx: Ctx,
+    lease: Lease,
+    state: State,
+    plan: Arc<Plan>,
+    policy: Arc<Policy>,
+    run: RunId,
+    first_error: Option<Error>,
+}
+
+/// What an attempt or a wait ended with.
+enum Ended {
+    Attempt { step: StepId, undo: bool, result: Result<Option<Live>, Failed> },
+    Wait { step: StepId, undo: bool },
+}
+
+impl Driver {
+    /// A run of a plan that passed the gate, whose beginning is in the journal.
+    pub(super) fn new(
+        parts: &Arc<Parts>,
+        ctx: Ctx,
+        lease: Lease,
+        state: State,
+        plan: Checked<Plan>,
+        policy: Policy,
+    ) -> Driver {
+        let run = state.run.as_ref().map_or(RunId(0), |run| run.id);
+        Driver {
+            parts: Arc::clone(parts),
+            ctx,
+            lease,
+            state,
+            plan: Arc::new(plan.into_inner()),
+            policy: Arc::new(policy),
+            run,
+            first_error: None,
+        }
+    }
+
+    /// Carries the run to its end.
+    pub(super) async fn drive(mut self, cancel: &CancellationToken) -> Result<(Lease, Finished)> {
+        let mut scheduler = self.scheduler()?;
+        // Attempts get a token of their own, so that a failing journal can end them too.
+        let stop = cancel.child_token();
+        let mut tasks: JoinSet<Ended> = JoinSet::new();
+        let mut cancelled = false;
+        let commands = scheduler.handle(Input::Begin);
+        let mut outcome = self.turn(vec![(commands, None)], &mut tasks, &stop).await?;
+        while outcome.is_none() {
+            let mut ended = Vec::new();
+            tokio::select! {
+                Some(one) = tasks.join_next() => ended.push(one),
+                () = cancel.cancelled(), if !cancelled => cancelled = true,
+            }
+            while let Some(more) = tasks.try_join_next() {
+                ended.push(more);
+            }
+            let mut commands = Vec::new();
+            if ended.is_empty() && cancelled {
+                commands.push((scheduler.handle(Input::Cancel), None));
+            }
+            for one in ended {
+                commands.push(self.ended(&mut scheduler, one));
+            }
+            let turn = self.turn(commands, &mut tasks, &stop).await;
+            if turn.is_err() {
+                // What cannot be written down must not go on.
+                stop.cancel();
+                while tasks.join_next().await.is_some() {}
+            }
+            outcome = turn?;
+        }
+        stop.cancel();
+        let outcome = outcome.unwrap_or(Outcome::Failed);
+        let finished = Finished { run: self.run, outcome, state: self.state, error: self.first_error };
+        Ok((self.lease, finished))
+    }
+
+    fn scheduler(&self) -> Result<Scheduler> {
+        let mut providers: Vec<(String, (usize, crate::provider::Class))> = Vec::new();
+        let mut nodes = Vec::with_capacity(self.plan.steps.len());
+        for step in &self.plan.steps {
+            let at = providers.iter().position(|(name, _)| *name == step.provider);
+            let at = match at {
+                Some(at) => at,
+                None => {
+                    let able = self.parts.provider(&step.change.resource.kind)?.capabilities();
+                    providers.push((step.provider.clone(), (able.concurrency.max(1), able.class)));
+                    providers.len() - 1
+                }
+            };
+            nodes.push(Node {
+                provider: at,
+                duration: self.state.expected_seconds(&step.change),
+                reversible: !matches!(step.change.reversal, Reversal::Irreversible(_)),
+            });
+        }
+        let limits = Limits {
+            total: self.parts.limits.total,
+            cpu: self.parts.limits.cpu,
+            providers: providers.into_iter().map(|(_, limit)| limit).collect(),
+        };
+        let start = self.state.run.as_ref().map(start_of).unwrap_or_default();
+        let seed = u64::from_le_bytes(self.plan.id.as_bytes()[..8].try_into().unwrap_or_default());
+        let graph = self.plan.graph()?;
+        let retry = self.parts.retry.clone();
+        Ok(Scheduler::new(graph, nodes, limits, retry, self.parts.on_failure, seed, &start))
+    }
+
+    /// Tells the scheduler what ended; gives its commands, and the event that comes before them.
+    fn ended(
+        &mut self,
+        scheduler: &mut Scheduler,
+        ended: Result<Ended, tokio::task::JoinError>,
+    ) -> (Vec<Command>, Option<Outgoing>) {
+        match ended {
+            Ok(Ended::Wait { step, undo }) => (scheduler.handle(Input::Woke { step, undo }), None),
+            Ok(Ended::Attempt { step, undo, result: Ok(live) }) => {
+                let run = self.run;
+                let commands = scheduler.handle(Input::Done(step));
+                (commands, Some(Outgoing::Done(Body::StepDone { run, step, undo, live })))
+            }
+            Ok(Ended::Attempt { step, undo: _, result: Err(failed) }) => {
+                let retry = failed.error.retryable();
+                (scheduler.handle(Input::Failed { step, retry }), Some(Outgoing::Failed(failed)))
+            }
+            // Attempts catch their own panics; a task that is gone without a word was aborted with the run.
+            Err(_) => (Vec::new(), None),
+        }
+    }
+
+    /// One turn: everything that is decided goes to the journal in one append, and only then begins.
+    async fn turn(
+        &mut self,
+        decided: Vec<(Vec<Command>, Option<Outgoing>)>,
+        tasks: &mut JoinSet<Ended>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Outcome>> {
+        let mut bodies = Vec::new();
+        let mut begin = Vec::new();
+        let mut outcome = None;
+        for (commands, outgoing) in decided {
+            let mut failed = None;
+            match outgoing {
+                Some(Outgoing::Done(body)) => bodies.push(body),
+                Some(Outgoing::Failed(failure)) => failed = Some(failure),
+                None => {}
+            }
+            for command in commands {
+                bodies.push(self.event_of(&command, failed.as_ref()));
+                match command {
+                    Command::End(end) => outcome = Some(end),
+                    Command::Start { .. } | Command::Wake { .. } => begin.push(command),
+                    Command::GiveUp { .. } | Command::Skip { .. } | Command::TakeBack => {}
+                }
+            }
+        }
+        self.append(bodies).await?;
+        for command in begin {
+            self.begin(&command, tasks, stop);
+        }
+        Ok(outcome)
+    }
+
+    fn event_of(&mut self, command: &Command, failed: Option<&Failed>) -> Body {
+        let run = self.run;
+        let unknown = || Failed::from(Error::new(ErrorKind::Bug, "step::no-reason", "say why a step failed"));
+        match *command {
+            Command::Start { step, undo, attempt } => {
+                Body::StepStarted { run, step, undo, attempt, key: Key::of(self.plan.id, step, undo) }
+            }
+            Command::Wake { step, undo, attempt, after } => Body::StepRetries {
+                run,
+                step,
+                undo,
+                attempt,
+                after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                error: failed.cloned().unwrap_or_else(unknown).error,
+            },
+            Command::GiveUp { step, undo } => {
+                let Failed { error, left } = failed.cloned().unwrap_or_else(unknown);
+                let address = self.plan.step(step).map(|s| s.address().to_string()).unwrap_or_default();
+                let error = error.with("step", address);
+                self.first_error.get_or_insert_with(|| error.clone());
+                Body::StepFailed { run, step, undo, error, left }
+            }
+            Command::Skip { step, why } => Body::StepSkipped { run, step, why: why.to_owned() },
+            Command::TakeBack => {
+                let why = self.first_error.as_ref().map(ToString::to_string).unwrap_or_default();
+                Body::UndoStarted { run, why }
+            }
+            Command::End(outcome) => Body::RunEnded { run, outcome },
+        }
+    }
+
+    /// Writes events down, folds them into the state, and offers them to the sinks; nothing secret gets out.
+    async fn append(&mut self, bodies: Vec<Body>) -> Result<()> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let at = self.ctx.host().now();
+        let events: Vec<Event> =
+            bodies.into_iter().map(|body| redacted(&self.ctx, Event { at, body })).collect();
+        let first = self.state.last.next();
+        self.parts.store.append(&self.ctx, &self.lease, self.state.last, &events).await?;
+        let mut seq = first;
+        for event in &events {
+            self.state.apply(seq, event);
+            seq = seq.next();
+            self.parts.offer(event);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, command: &Command, tasks: &mut JoinSet<Ended>, stop: &CancellationToken) {
+        match *command {
+            Command::Wake { step, undo, after, .. } => {
+                let host = self.ctx.host_arc();
+                let stop = stop.clone();
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = host.sleep(after) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    Ended::Wait { step, undo }
+                });
+            }
+            Command::Start { step, undo, attempt } => {
+                let work = self.attempt(step, undo, attempt, stop);
+                tasks.spawn(async move {
+                    let result = match work {
+                        Some(attempt) => guarded(attempt).await,
+                        // A step without a way back is not begun: the scheduler skips it.
+                        None => Ok(None),
+                    };
+                    Ended::Attempt { step, undo, result }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn attempt(&self, id: StepId, undo: bool, attempt: u32, stop: &CancellationToken) -> Option<Attempt> {
+        let step = self.plan.step(id)?;
+        let outputs = |address: &crate::Address, output: &str| {
+            self.state.inventory.get(address)?.live.outputs.get(output).cloned()
+        };
+        let resource = Attempt::resource(step, undo, &outputs)?;
+        let recorded = self.state.inventory.get(step.address()).map(|recorded| recorded.live.clone());
+        let last = recorded.or_else(|| step.change.prior.clone());
+        let layout = Layout::new(&*self.parts.state_dir);
+        let log = layout.step_log(&self.plan.deployment, self.run, id, undo, attempt);
+        let ctx = surroundings(&self.ctx, &self.plan, step, undo, &resource)
+            .with_cancel(stop.clone())
+            .with_progress(self.progress(id, log));
+        Some(Attempt {
+            parts: Arc::clone(&self.parts),
+            plan: Arc::clone(&self.plan),
+            policy: Arc::clone(&self.policy),
+            step: id,
+            undo,
+            attempt,
+            resource,
+            last,
+            ctx,
+        })
+    }
+
+    /// Where the progress of a step goes: what it says to the sinks, what its tool writes to its log.
+    fn progress(&self, step: StepId, log: PathBuf) -> Arc<dyn Fn(Progress) + Send + Sync> {
+        let parts = Arc::clone(&self.parts);
+        let run = self.run;
+        let file = Mutex::new(None);
+        Arc::new(move |progress| {
+            let message = match progress {
+                Progress::Said(text) => text,
+                Progress::Part { done, total, unit } => format!("{done} of {total} {unit}"),
+                Progress::Line(line) => {
+                    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    if file.is_none() {
+                        let made = log.parent().map(std::fs::create_dir_all);
+                        *file =
+                            made.and_then(|_| OpenOptions::new().create(true).append(true).open(&log).ok());
+                    }
+                    // A log that cannot be written takes nothing from the run.
+                    if let Some(file) = file.as_mut() {
+                        let _ = writeln!(file, "{line}");
+                    }
+                    line
+                }
+            };
+            let at = parts.host.now();
+            parts.offer(&Event { at, body: Body::StepProgress { run, step, message } });
+        })
+    }
+}
+
+/// An event that stands before the commands of its input.
+enum Outgoing {
+    Done(Body),
+    Failed(Failed),
+}
+
+/// An attempt that cannot take the run with it: not by a panic, and not by never ending.
+async fn guarded(attempt: Attempt) -> Result<Option<Live>, Failed> {
+    let address = attempt.resource.address.clone();
+    let task = tokio::spawn(tokio::time::timeout(ATTEMPT_LIMIT, attempt.make()));
+    let abort = AbortOnDrop(task.abort_handle());
+    let result = task.await;
+    drop(abort);
+    let unknown = |error| Failed { error, left: Observed::Unknown("the call did not come back".to_owned()) };
+    match result {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(unknown(
+            Error::new(ErrorKind::Timeout, "step::timeout", format!("finish `{address}` within an hour"))
+                .help("look at the step's log, and run the same command again"),
+        )),
+        Err(panic) => Err(unknown(
+            Error::new(
+                ErrorKind::Bug,
+                "provider::panicked",
+                format!("go on with `{address}`: its provider panicked"),
+            )
+            .help("report it to the author of the provider")
+            .because(panic),
+        )),
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The event without the secrets that were lent so far, in whatever form they got into it.
+fn redacted(ctx: &Ctx, event: Event) -> Event {
+    let Ok(text) = serde_json::to_string(&event) else { return event };
+    let clean = ctx.redactor().redact(&text);
+    if clean == text {
+        return event;
+    }
+    serde_json::from_str(&clean).unwrap_or(event)
+}
+
+fn start_of(run: &Run) -> Start {
+    let phases = |records: &[StepRecord]| records.iter().map(|r| (r.phase, r.attempts)).collect();
+    Start { steps: phases(&run.steps), undo: phases(&run.undo), undoing: run.undoing.is_some() }
+}

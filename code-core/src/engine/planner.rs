@@ -1,0 +1,380 @@
+//! From what is wanted and what is there to what will be done. Planning never writes: it holds providers
+//! only as [`ReadOnly`].
+//!
+//! ```text
+//! spec ──recipes──▶ resources ──┐
+//!                               ├─▶ each in order of its references: bind, observe, plan ──▶ steps
+//! state ──inventory──▶ no longer wanted: deletes, against the edges; data is kept ──────────▶ edges
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checks::Checked;
+use crate::engine::Proposal;
+use crate::expr::Want;
+use crate::graph::Graph;
+use crate::plan::{Chain, PLAN_VERSION, Plan, Step};
+use crate::provider::{Action, Change, Effects, Observed, OnDelete, Promise, ReadOnly, Resource, Reversal};
+use crate::recipe::At;
+use crate::scanner::{Cost, Report};
+use crate::spec::Spec;
+use crate::status::State;
+use crate::{Address, Ctx, Digest, Error, ErrorKind, Recipe, Result, StepId};
+
+/// What a plan is computed with.
+#[derive(Debug)]
+pub(super) struct Planner<'a> {
+    /// The reading halves of the providers, by the kinds that they serve.
+    pub(super) providers: &'a BTreeMap<String, ReadOnly>,
+    /// What components are made of.
+    pub(super) recipes: &'a [Arc<dyn Recipe>],
+    /// Where the deployment's files lie.
+    pub(super) state_dir: &'a Path,
+}
+
+/// A resource on its way to a step.
+#[derive(Debug)]
+struct Planned {
+    change: Change,
+    symbolic: Option<Want>,
+    /// The addresses that it needs now.
+    needs: BTreeSet<Address>,
+    /// The addresses that what is there needed when it was made.
+    needed_before: BTreeSet<Address>,
+}
+
+/// What was observed, in order: its digest tells whether a plan still fits.
+type Seen = Vec<(Address, Observed)>;
+
+impl Planner<'_> {
+    /// The plan that brings about what is proposed; `spec` is its spec after the gate.
+    pub(super) async fn plan(
+        &self,
+        ctx: &Ctx,
+        proposal: &Proposal,
+        spec: Option<&Checked<Spec>>,
+        reports: &[Report],
+        state: &State,
+    ) -> Result<Plan> {
+        let spec = spec.map(|spec| &**spec);
+        let revision = next_revision(state, spec);
+        let wanted = match spec {
+            Some(spec) => self.resources(spec, revision, state)?,
+            None => Vec::new(),
+        };
+        let order = order(&wanted)?;
+
+        let mut seen = Seen::new();
+        let mut outputs: BTreeMap<Address, BTreeMap<String, Promise>> = BTreeMap::new();
+        let mut planned: Vec<Planned> = Vec::new();
+        let mut changing: BTreeSet<Address> = BTreeSet::new();
+        let mut unchanged = Vec::new();
+        for index in order {
+            let symbolic = &wanted[index];
+            let one = self.wanted(ctx, symbolic, &outputs, &changing, state, &mut seen).await?;
+            outputs.insert(symbolic.address.clone(), one.change.outputs.clone());
+            if one.change.action == Action::Keep {
+                unchanged.push(symbolic.address.clone());
+            } else {
+                changing.insert(symbolic.address.clone());
+                planned.push(one);
+            }
+        }
+
+        let mut kept = Vec::new();
+        let wanted_addresses: BTreeSet<&Address> = wanted.iter().map(|resource| &resource.address).collect();
+        for (address, recorded) in &state.inventory {
+            if wanted_addresses.contains(address) {
+                continue;
+            }
+            if recorded.on_delete == OnDelete::Retain && !proposal.delete_data {
+                kept.push(address.clone());
+                continue;
+            }
+            planned.push(self.unwanted(ctx, address, state, &mut seen).await?);
+        }
+
+        let steps = self.steps(planned)?;
+        Ok(Plan {
+            version: PLAN_VERSION,
+            id: Digest::ZERO,
+            deployment: proposal.deployment.clone(),
+            revision,
+            spec: spec.cloned(),
+            protected: proposal.protected,
+            delete_budget: spec.map_or(u32::MAX, |spec| spec.delete_budget),
+            delete_data: proposal.delete_data,
+            origins: proposal.origins.clone(),
+            chain: chain(proposal, reports),
+            base: state.head,
+            observations: Digest::of_json(&seen),
+            steps,
+            unchanged,
+            kept,
+            cost: cost(reports),
+        }
+        .sealed())
+    }
+
+    /// All resources of a spec, checked: addresses are unique, references lead somewhere, and each kind has
+    /// a provider.
+    fn resources(&self, spec: &Spec, revision: u64, state: &State) -> Result<Vec<Resource>> {
+        let mut resources: Vec<Resource> = Vec::new();
+        for component in &spec.components {
+            let recipe = self.recipes.iter().find(|recipe| recipe.makes(spec, component));
+            let Some(recipe) = recipe else {
+                let message = format!(
+                    "make `{}` ({}{}) on {}: there is no recipe for it",
+                    component.name,
+                    component.engine.as_deref().map(|engine| format!("{engine} ")).unwrap_or_default(),
+                    component.kind,
+                    spec.target.platform
+                );
+                return Err(Error::new(ErrorKind::Unsupported, "plan::no-recipe", message).help(
+                    "choose another kind, engine or platform, or add a recipe of your own to the engine",
+                ));
+            };
+            let at = At { spec, component, revision, inventory: &state.inventory, state_dir: self.state_dir };
+            resources.extend(recipe.resources(&at)?);
+        }
+        let mut addresses = BTreeSet::new();
+        for resource in &resources {
+            if !addresses.insert(&resource.address) {
+                let message = format!("make two resources at `{}`", resource.address);
+                return Err(Error::new(ErrorKind::Bug, "plan::duplicate", message)
+                    .help("two recipes use one address: report it to their authors"));
+            }
+            self.provider(&resource.kind)?;
+        }
+        for resource in &resources {
+            if let Some(missing) = resource.dependencies().iter().find(|needed| !addresses.contains(needed)) {
+                let message = format!("find `{missing}`, which `{}` references", resource.address);
+                return Err(Error::new(ErrorKind::Invalid, "plan::dangling", message).help(
+                    "a component can only use outputs of components of the same spec that have an endpoint",
+                ));
+            }
+        }
+        Ok(resources)
+    }
+
+    fn provider(&self, kind: &str) -> Result<&ReadOnly> {
+        self.providers.get(kind).ok_or_else(|| {
+            Error::new(ErrorKind::Missing, "plan::no-provider", format!("find a provider for `{kind}`"))
+                .help("add the provider of this kind to the engine")
+        })
+    }
+
+    async fn wanted(
+        &self,
+        ctx: &Ctx,
+        symbolic: &Resource,
+        outputs: &BTreeMap<Address, BTreeMap<String, Promise>>,
+        changing: &BTreeSet<Address>,
+        state: &State,
+        seen: &mut Seen,
+    ) -> Result<Planned> {
+        let provider = self.provider(&symbolic.kind)?;
+        let known = |address: &Address, output: &str| match outputs.get(address)?.get(output)? {
+            Promise::Stays(value) => Some(value.clone()),
+            Promise::Later => None,
+        };
+        let resource =
+            Resource { want: symbolic.want.as_ref().map(|want| want.bind(&known)), ..symbolic.clone() };
+        let recorded = state.inventory.get(&symbolic.address);
+        let needs = symbolic.dependencies();
+        let observed = provider.observe(ctx, &resource, recorded.map(|recorded| &recorded.live)).await?;
+        // What cannot be told because something that it needs is about to change is known after that.
+        let observed = match (observed, needs.iter().find(|needed| changing.contains(needed))) {
+            (Observed::Unknown(_), Some(needed)) => Observed::NotYet(needed.clone()),
+            (Observed::Unknown(why), None) => return Err(cannot_tell(&symbolic.address, &why)),
+            (observed, _) => observed,
+        };
+        let mut change = provider.plan(ctx, &resource, &observed).await?;
+        check_change(provider, &resource, &change)?;
+        let bound = resource.want.as_ref().is_none_or(Want::is_bound);
+        if change.action == Action::Keep && !bound {
+            // It may well stay as it is, but nobody can say so before the values are known.
+            change.action = Action::Update;
+            change.effects = Effects::Open {
+                at_most: Action::Update,
+                why: "a value that it uses is known after an earlier step".to_owned(),
+            };
+        }
+        if change.action == Action::Create && recorded.is_some() && observed == Observed::Absent {
+            change.why = "it was here and is gone".to_owned();
+        }
+        seen.push((symbolic.address.clone(), observed));
+        Ok(Planned {
+            change,
+            symbolic: (!bound).then(|| symbolic.wanted()),
+            needs,
+            needed_before: recorded.map(|r| r.needs.iter().cloned().collect()).unwrap_or_default(),
+        })
+    }
+
+    async fn unwanted(
+        &self,
+        ctx: &Ctx,
+        address: &Address,
+        state: &State,
+        seen: &mut Seen,
+    ) -> Result<Planned> {
+        let Some(recorded) = state.inventory.get(address) else {
+            return Err(Error::new(ErrorKind::Bug, "plan::inventory", format!("find `{address}`")));
+        };
+        let provider = self.provider(&recorded.kind)?;
+        let resource = recorded.resource(address).gone();
+        let observed = provider.observe(ctx, &resource, Some(&recorded.live)).await?;
+        let change = match &observed {
+            Observed::Unknown(why) => return Err(cannot_tell(address, why)),
+            Observed::Absent => Change {
+                action: Action::Delete,
+                prior: None,
+                effects: Effects::none(),
+                reversal: Reversal::Reversible(Box::new(resource.clone())),
+                ..Change::create(&resource, Effects::none())
+            }
+            .why("gone already"),
+            Observed::Present(_) | Observed::NotYet(_) => provider.plan(ctx, &resource, &observed).await?,
+        };
+        check_change(provider, &resource, &change)?;
+        seen.push((address.clone(), observed));
+        let needed_before = recorded.needs.iter().cloned().collect();
+        Ok(Planned { change, symbolic: None, needs: BTreeSet::new(), needed_before })
+    }
+
+    /// Steps with their edges: after what they need; a delete after everything that needed it; and what
+    /// cannot be taken back after everything that does not wait for it.
+    fn steps(&self, planned: Vec<Planned>) -> Result<Vec<Step>> {
+        let index: BTreeMap<Address, usize> =
+            planned.iter().enumerate().map(|(i, one)| (one.change.resource.address.clone(), i)).collect();
+        let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for (i, one) in planned.iter().enumerate() {
+            let deleted = one.change.resource.want.is_none();
+            if !deleted {
+                edges.extend(one.needs.iter().filter_map(|needed| Some((i, *index.get(needed)?))));
+            }
+            for before in one.needed_before.iter().filter_map(|before| index.get(before).copied()) {
+                if planned[before].change.resource.want.is_none() && before != i {
+                    edges.insert((before, i));
+                }
+            }
+        }
+        let is_irreversible = |i: &usize| matches!(planned[*i].change.reversal, Reversal::Irreversible(_));
+        for last in (0..planned.len()).filter(is_irreversible) {
+            let waiting = all_that_need(planned.len(), &edges, last);
+            let others =
+                (0..planned.len()).filter(|i| *i != last && !waiting.contains(i) && !is_irreversible(i));
+            edges.extend(others.map(|other| (last, other)).collect::<Vec<_>>());
+        }
+        planned
+            .into_iter()
+            .enumerate()
+            .map(|(i, one)| {
+                let provider = self.provider(&one.change.resource.kind)?;
+                Ok(Step {
+                    id: StepId(i as u32),
+                    provider: provider.info().name.clone(),
+                    class: provider.capabilities().class,
+                    change: one.change,
+                    needs: edges.range((i, 0)..(i + 1, 0)).map(|(_, need)| StepId(*need as u32)).collect(),
+                    symbolic: one.symbolic,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The number of the revision: the same again where the spec is the one that is rolled out.
+fn next_revision(state: &State, spec: Option<&Spec>) -> u64 {
+    match state.current() {
+        Some(current) if current.spec.as_ref() == spec && current.number + 1 == state.next_revision() => {
+            current.number
+        }
+        _ => state.next_revision(),
+    }
+}
+
+/// The resources' places in an order in which each comes after those that it references.
+fn order(resources: &[Resource]) -> Result<Vec<usize>> {
+    let index: BTreeMap<&Address, usize> =
+        resources.iter().enumerate().map(|(i, resource)| (&resource.address, i)).collect();
+    let edges = resources.iter().enumerate().flat_map(|(i, resource)| {
+        let needed: Vec<_> = resource.dependencies().iter().filter_map(|a| index.get(a).copied()).collect();
+        needed.into_iter().map(move |need| (i, need))
+    });
+    let graph = Graph::new(resources.len(), edges).map_err(|cycle| {
+        let names: Vec<_> = cycle.iter().map(|i| resources[*i].address.as_str()).collect();
+        let message = format!("order resources that reference each other: {}", names.join(" → "));
+        Error::new(ErrorKind::Invalid, "plan::cycle", message).help("take one of these references out")
+    })?;
+    Ok(graph.order().iter().map(|i| *i as usize).collect())
+}
+
+/// Holds a planned change against the contract of [`crate::Provider`]: it is of this resource, keeps every
+/// wanted value, and does not take away what is wanted.
+fn check_change(provider: &ReadOnly, resource: &Resource, change: &Change) -> Result<()> {
+    let broken = if change.resource.address != resource.address || change.resource.kind != resource.kind {
+        "it planned a change of another resource"
+    } else if change.resource.want.is_some() != resource.want.is_some() {
+        "it planned the opposite of what is wanted"
+    } else if resource
+        .wanted()
+        .0
+        .iter()
+        .any(|(name, value)| change.resource.wanted().get(name) != Some(value))
+    {
+        "it dropped a wanted value"
+    } else if change.action == Action::Delete && resource.want.is_some() {
+        "it planned to delete what is wanted"
+    } else {
+        return Ok(());
+    };
+    let message = format!("plan `{}` with `{}`: {broken}", resource.address, provider.info().name);
+    Err(Error::new(ErrorKind::Bug, "provider::broken-contract", message)
+        .help("report it to the author of the provider"))
+}
+
+fn cannot_tell(address: &Address, why: &str) -> Error {
+    Error::new(ErrorKind::Failed, "plan::unknown", format!("tell whether `{address}` exists: {why}"))
+        .help("nothing is planned on a guess: mend what keeps it from being observed, and plan again")
+}
+
+/// The links before the plan, each bound to the one before it.
+fn chain(proposal: &Proposal, reports: &[Report]) -> Chain {
+    let request = proposal.request.as_ref().map(crate::request::Request::digest);
+    let intent = proposal.parsed.as_ref().map(|parsed| Chain::link(request, parsed));
+    let spec = proposal.spec.as_ref().map(|spec| Chain::link(intent, &(spec, &proposal.origins)));
+    let reports = Some(Chain::link(spec, &reports));
+    Chain { request, intent, spec, reports }
+}
+
+/// The estimates of all scanners as one.
+fn cost(reports: &[Report]) -> Option<Cost> {
+    let mut all = reports.iter().filter_map(|report| report.cost.as_ref());
+    let first = all.next()?.clone();
+    Some(all.fold(first, |mut sum, more| {
+        sum.items.extend(more.items.iter().cloned());
+        sum
+    }))
+}
+
+/// The nodes that need `node`, directly or through others.
+fn all_that_need(nodes: usize, edges: &BTreeSet<(usize, usize)>, node: usize) -> BTreeSet<usize> {
+    let mut needed_by = vec![Vec::new(); nodes];
+    for (later, need) in edges {
+        needed_by[*need].push(*later);
+    }
+    let mut found = BTreeSet::new();
+    let mut open = vec![node];
+    while let Some(at) = open.pop() {
+        for later in &needed_by[at] {
+            if found.insert(*later) {
+                open.push(*later);
+            }
+        }
+    }
+    found
+}

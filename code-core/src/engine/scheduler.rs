@@ -1,0 +1,709 @@
+//! Decides what happens next in a run: a pure state machine.
+//!
+//! It never waits, reads no clock and spawns nothing. It is told what happened ([`Input`]) and says what to
+//! do ([`Command`]); the driver writes that to the journal and does it.
+//!
+//! ```text
+//!          Begin                       Done, Failed, Woke, Cancel
+//! driver ────────▶ scheduler ◀──────────────────────────────────── driver
+//!                      │  Start, Wake, Skip, TakeBack, End             ▲
+//!                      └───────────────▶ journal ─────▶ providers ─────┘
+//!
+//!            all done                  a step failed for good, policy RollBack
+//! Forward ─────────────▶ Ended      Forward ──▶ (running steps end) ──▶ Back ──▶ Ended
+//! ```
+//!
+//! Steps that are ready wait in one heap a provider, the longest way to the end first, so that the critical
+//! path is never kept waiting. Nothing here walks over all steps but the making of the tables.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use crate::engine::retry::RetryPolicy;
+use crate::event::Outcome;
+use crate::graph::Graph;
+use crate::provider::Class;
+use crate::status::Phase;
+use crate::{Retry, StepId};
+
+/// What the scheduler knows of a step beside its edges.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The index of its provider in [`Limits::providers`].
+    pub provider: usize,
+    /// How long it is expected to take, in seconds.
+    pub duration: f64,
+    /// Whether it can be taken back.
+    pub reversible: bool,
+}
+
+/// How many steps may run at once.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// In all.
+    pub total: usize,
+    /// Of those that compute.
+    pub cpu: usize,
+    /// Of each provider, with what its steps spend.
+    pub providers: Vec<(usize, Class)>,
+}
+
+/// What happens when a step fails for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// What was done is taken back.
+    #[default]
+    RollBack,
+    /// Nothing new is begun, and what was done stays.
+    Stop,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The run begins, or goes on.
+    Begin,
+    /// A step was observed done.
+    Done(StepId),
+    /// An attempt at a step failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// Whether another attempt may succeed.
+        retry: Retry,
+    },
+    /// The wait before the next attempt at a step is over.
+    Woke {
+        /// The step.
+        step: StepId,
+        /// Whether it waited to be taken back.
+        undo: bool,
+    },
+    /// Somebody asked the run to stop.
+    Cancel,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begin an attempt at a step, or at taking it back.
+    Start {
+        /// The step.
+        step: StepId,
+        /// Whether it takes the step back.
+        undo: bool,
+        /// Counted from 1.
+        attempt: u32,
+    },
+    /// Say `Woke` after this time.
+    Wake {
+        /// The step.
+        step: StepId,
+        /// Whether it takes the step back.
+        undo: bool,
+        /// The attempt that failed.
+        attempt: u32,
+        /// How long.
+        after: Duration,
+    },
+    /// A step failed for good.
+    GiveUp {
+        /// The step.
+        step: StepId,
+        /// Whether it takes the step back.
+        undo: bool,
+    },
+    /// A step will not be begun.
+    Skip {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: &'static str,
+    },
+    /// From here on, what was done is taken back.
+    TakeBack,
+    /// The run is over.
+    End(Outcome),
+}
+
+/// Where a run stands when it begins or goes on: what the journal says of each step.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Each step's phase and attempts.
+    pub steps: Vec<(Phase, u32)>,
+    /// Each undo's phase and attempts.
+    pub undo: Vec<(Phase, u32)>,
+    /// Whether it was taking back what it did.
+    pub undoing: bool,
+}
+
+/// The state machine of one run.
+#[derive(Debug)]
+pub struct Scheduler {
+    graph: Graph,
+    nodes: Vec<Node>,
+    limits: Limits,
+    retry: RetryPolicy,
+    on_failure: OnFailure,
+    seed: u64,
+    mode: Mode,
+    forward: Vec<Progress>,
+    back: Vec<Progress>,
+    ranks: Vec<f64>,
+    ready: Vec<BinaryHeap<Ready>>,
+    running: Vec<usize>,
+    running_total: usize,
+    running_cpu: usize,
+    waiting_to_retry: usize,
+    failed: bool,
+    cancelled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Forward,
+    Back,
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    phase: Phase,
+    attempts: u32,
+    /// How many steps that it needs are not done.
+    open: u32,
+}
+
+/// A step that could begin; the longest way to the end first, then the first in the plan.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    rank: f64,
+    step: u32,
+}
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Ready) -> Ordering {
+        self.rank.total_cmp(&other.rank).then_with(|| other.step.cmp(&self.step))
+    }
+}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Ready) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, other: &Ready) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ready {}
+
+impl Scheduler {
+    /// The state machine of a run over this graph. Beginning a run is going on with one of which nothing is
+    /// recorded: `start` may be empty.
+    pub fn new(
+        graph: Graph,
+        nodes: Vec<Node>,
+        limits: Limits,
+        retry: RetryPolicy,
+        on_failure: OnFailure,
+        seed: u64,
+        start: &Start,
+    ) -> Scheduler {
+        let progress = |records: &[(Phase, u32)]| -> Vec<Progress> {
+            let record = |i: usize| records.get(i).copied().unwrap_or_default();
+            (0..graph.len())
+                .map(|i| Progress { phase: record(i).0, attempts: record(i).1, open: 0 })
+                .collect()
+        };
+        let forward = progress(&start.steps);
+        let back = progress(&start.undo);
+        let durations: Vec<f64> = nodes.iter().map(|node| node.duration).collect();
+        let providers = limits.providers.len();
+        let failed = start.undoing || forward.iter().any(|step| step.phase == Phase::Failed);
+        Scheduler {
+            ranks: graph.upward_ranks(&durations),
+            graph,
+            nodes,
+            limits,
+            retry,
+            on_failure,
+            seed,
+            mode: if start.undoing { Mode::Back } else { Mode::Forward },
+            forward,
+            back,
+            ready: vec![BinaryHeap::new(); providers],
+            running: vec![0; providers],
+            running_total: 0,
+            running_cpu: 0,
+            waiting_to_retry: 0,
+            failed,
+            cancelled: false,
+        }
+    }
+
+    /// Takes notice of what happened, and says what to do.
+    pub fn handle(&mut self, input: Input) -> Vec<Command> {
+        let mut out = Vec::new();
+        match input {
+            Input::Begin => match self.mode {
+                Mode::Back => self.prepare_back(),
+                _ => self.prepare_forward(),
+            },
+            Input::Done(step) => {
+                self.leave(step);
+                self.progress(step).phase = Phase::Done;
+                self.open_next(step);
+            }
+            Input::Failed { step, retry } => self.attempt_failed(step, retry, &mut out),
+            // A wait of the way forward may end when the run is on its way back already.
+            Input::Woke { step, undo } if undo == (self.mode == Mode::Back) => self.woke(step),
+            Input::Woke { .. } => {}
+            Input::Cancel => self.cancelled = true,
+        }
+        self.advance(&mut out);
+        out
+    }
+
+    /// Whether the run is over.
+    pub fn ended(&self) -> bool {
+        self.mode == Mode::Ended
+    }
+
+    fn table(&mut self) -> &mut Vec<Progress> {
+        if self.mode == Mode::Back { &mut self.back } else { &mut self.forward }
+    }
+
+    fn progress(&mut self, step: StepId) -> &mut Progress {
+        &mut self.table()[step.index()]
+    }
+
+    fn prepare_forward(&mut self) {
+        for i in 0..self.graph.len() {
+            let open = self.graph.needs(i).iter();
+            let open = open.filter(|need| self.forward[**need as usize].phase != Phase::Done).count();
+            self.forward[i].open = open as u32;
+            // What was begun and has no end is begun again: the provider looks first.
+            if open == 0 && matches!(self.forward[i].phase, Phase::Waiting | Phase::Started | Phase::Retrying)
+            {
+                self.push(i);
+            }
+        }
+    }
+
+    /// The way back: what was done, and what failed and may have left something, against the edges.
+    fn prepare_back(&mut self) {
+        self.ready.iter_mut().for_each(BinaryHeap::clear);
+        for i in 0..self.graph.len() {
+            let touched = matches!(
+                self.forward[i].phase,
+                Phase::Done | Phase::Failed | Phase::Started | Phase::Retrying
+            );
+            if !touched || !self.nodes[i].reversible {
+                self.back[i].phase = Phase::Skipped;
+            }
+        }
+        for i in 0..self.graph.len() {
+            let open = self.graph.needed_by(i).iter();
+            let open = open.filter(|n| !self.back[**n as usize].phase.is_over()).count();
+            self.back[i].open = open as u32;
+            if open == 0 && !self.back[i].phase.is_over() {
+                self.push(i);
+            }
+        }
+    }
+
+    fn push(&mut self, step: usize) {
+        let rank = match self.mode {
+            Mode::Back => -self.ranks[step],
+            _ => self.ranks[step],
+        };
+        self.ready[self.nodes[step].provider].push(Ready { rank, step: step as u32 });
+    }
+
+    fn leave(&mut self, step: StepId) {
+        let provider = self.nodes[step.index()].provider;
+        self.running[provider] = self.running[provider].saturating_sub(1);
+        self.running_total = self.running_total.saturating_sub(1);
+        if self.limits.providers[provider].1 != Class::Io {
+            self.running_cpu = self.running_cpu.saturating_sub(1);
+        }
+    }
+
+    /// Those that waited only for this step become ready.
+    fn open_next(&mut self, step: StepId) {
+        let back = self.mode == Mode::Back;
+        let count =
+            if back { self.graph.needs(step.index()) } else { self.graph.needed_by(step.index()) }.len();
+        for k in 0..count {
+            let next =
+                if back { self.graph.needs(step.index()) } else { self.graph.needed_by(step.index()) }[k];
+            let progress = &mut self.table()[next as usize];
+            progress.open = progress.open.saturating_sub(1);
+            if progress.open == 0 && progress.phase == Phase::Waiting {
+                self.push(next as usize);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, step: StepId, retry: Retry, out: &mut Vec<Command>) {
+        self.leave(step);
+        let undo = self.mode == Mode::Back;
+        let attempt = self.progress(step).attempts;
+        let seed = self.seed ^ u64::from(step.0).rotate_left(32);
+        let again = if self.cancelled { None } else { self.retry.after(retry, attempt, seed) };
+        if let Some(after) = again {
+            self.progress(step).phase = Phase::Retrying;
+            self.waiting_to_retry += 1;
+            out.push(Command::Wake { step, undo, attempt, after });
+            return;
+        }
+        self.progress(step).phase = Phase::Failed;
+        out.push(Command::GiveUp { step, undo });
+        if undo {
+            // The rest of the way back is worth going.
+            self.open_next(step);
+        } else {
+            self.failed = true;
+        }
+    }
+
+    fn woke(&mut self, step: StepId) {
+        if self.progress(step).phase != Phase::Retrying {
+            return;
+        }
+        self.waiting_to_retry = self.waiting_to_retry.saturating_sub(1);
+        self.push(step.index());
+    }
+
+    /// Begins what may begin; where nothing runs and nothing can begin, goes on to what comes after.
+    fn advance(&mut self, out: &mut Vec<Command>) {
+        loop {
+            let stopping = self.cancelled || (self.mode == Mode::Forward && self.failed);
+            if !stopping {
+                while let Some(step) = self.pick() {
+                    self.begin(step, out);
+                }
+            }
+            let idle = self.running_total == 0 && (self.waiting_to_retry == 0 || stopping);
+            if !idle || self.mode == Mode::Ended {
+                return;
+            }
+            let roll_back = self.failed && !self.cancelled && self.on_failure == OnFailure::RollBack;
+            if self.mode == Mode::Forward && roll_back {
+                self.skip_the_rest(out);
+                self.waiting_to_retry = 0;
+                self.mode = Mode::Back;
+                out.push(Command::TakeBack);
+                self.prepare_back();
+                continue;
+            }
+            if self.mode == Mode::Forward {
+                self.skip_the_rest(out);
+            }
+            out.push(Command::End(self.outcome()));
+            self.mode = Mode::Ended;
+            return;
+        }
+    }
+
+    fn skip_the_rest(&mut self, out: &mut Vec<Command>) {
+        let why = if self.cancelled { "the run was stopped" } else { "a step failed" };
+        for i in 0..self.forward.len() {
+            if self.forward[i].phase == Phase::Waiting {
+                self.forward[i].phase = Phase::Skipped;
+                out.push(Command::Skip { step: StepId(i as u32), why });
+            }
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.cancelled {
+            return Outcome::Cancelled;
+        }
+        if !self.failed {
+            return Outcome::Succeeded;
+        }
+        // Everything was taken back only where nothing that was done is irreversible or failed to go back.
+        let clean = self.mode == Mode::Back
+            && self.back.iter().all(|undo| undo.phase != Phase::Failed)
+            && (0..self.graph.len())
+                .all(|i| self.nodes[i].reversible || self.forward[i].phase != Phase::Done);
+        if clean { Outcome::RolledBack } else { Outcome::Failed }
+    }
+
+    /// The ready step with the longest way to the end whose provider and class have room.
+    fn pick(&mut self) -> Option<StepId> {
+        if self.running_total >= self.limits.total {
+            return None;
+        }
+        let room = |provider: usize| {
+            let (most, class) = self.limits.providers[provider];
+            self.running[provider] < most && (class == Class::Io || self.running_cpu < self.limits.cpu)
+        };
+        let best = (0..self.ready.len())
+            .filter(|provider| room(*provider))
+            .filter_map(|provider| self.ready[provider].peek().map(|ready| (*ready, provider)))
+            .max_by(|a, b| a.0.cmp(&b.0))?;
+        self.ready[best.1].pop().map(|ready| StepId(ready.step))
+    }
+
+    fn begin(&mut self, step: StepId, out: &mut Vec<Command>) {
+        let undo = self.mode == Mode::Back;
+        let provider = self.nodes[step.index()].provider;
+        self.running[provider] += 1;
+        self.running_total += 1;
+        if self.limits.providers[provider].1 != Class::Io {
+            self.running_cpu += 1;
+        }
+        let progress = self.progress(step);
+        progress.phase = Phase::Started;
+        progress.attempts += 1;
+        let attempt = progress.attempts;
+        out.push(Command::Start { step, undo, attempt });
+    }
+}
+
+impl Phase {
+    /// Whether nothing more will happen.
+    pub fn is_over(self) -> bool {
+        matches!(self, Phase::Done | Phase::Failed | Phase::Skipped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A small generator, so that one seed is one story (xorshift64*, Vigna 2016).
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, below: usize) -> usize {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+        }
+    }
+
+    fn scheduler(
+        graph: Graph,
+        limits: Limits,
+        on_failure: OnFailure,
+        irreversible: &BTreeSet<usize>,
+    ) -> Scheduler {
+        let providers = limits.providers.len();
+        let nodes = (0..graph.len())
+            .map(|i| Node { provider: i % providers, duration: 1.0, reversible: !irreversible.contains(&i) })
+            .collect();
+        let retry = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
+        Scheduler::new(graph, nodes, limits, retry, on_failure, 1, &Start::default())
+    }
+
+    fn wide() -> Limits {
+        Limits { total: 100, cpu: 100, providers: vec![(100, Class::Io)] }
+    }
+
+    fn started(commands: &[Command]) -> Vec<(u32, bool)> {
+        let start = |c: &Command| match c {
+            Command::Start { step, undo, .. } => Some((step.0, *undo)),
+            _ => None,
+        };
+        commands.iter().filter_map(start).collect()
+    }
+
+    #[test]
+    fn the_critical_path_goes_first() {
+        // 0 alone; 1 → 2 → 3. With room for one, the chain begins.
+        let graph = Graph::new(4, [(2, 1), (3, 2)]).unwrap();
+        let mut scheduler =
+            scheduler(graph, Limits { total: 1, ..wide() }, OnFailure::RollBack, &BTreeSet::new());
+        let mut order = Vec::new();
+        let mut commands = scheduler.handle(Input::Begin);
+        while let [(step, false)] = started(&commands)[..] {
+            order.push(step);
+            commands = scheduler.handle(Input::Done(StepId(step)));
+        }
+        assert_eq!(order, [1, 2, 0, 3]);
+        assert_eq!(commands, [Command::End(Outcome::Succeeded)]);
+    }
+
+    #[test]
+    fn an_empty_run_succeeds_at_once() {
+        let graph = Graph::new(0, []).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
+        assert_eq!(scheduler.handle(Input::Begin), [Command::End(Outcome::Succeeded)]);
+    }
+
+    #[test]
+    fn a_failure_takes_back_what_was_done_in_reverse() {
+        let graph = Graph::new(3, [(1, 0), (2, 1)]).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
+        scheduler.handle(Input::Begin);
+        scheduler.handle(Input::Done(StepId(0)));
+        let commands = scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
+        assert_eq!(
+            commands,
+            [
+                Command::GiveUp { step: StepId(1), undo: false },
+                Command::Skip { step: StepId(2), why: "a step failed" },
+                Command::TakeBack,
+                Command::Start { step: StepId(1), undo: true, attempt: 1 },
+            ]
+        );
+        assert_eq!(started(&scheduler.handle(Input::Done(StepId(1)))), [(0, true)]);
+        assert_eq!(scheduler.handle(Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
+    }
+
+    #[test]
+    fn what_is_irreversible_is_not_called_rolled_back() {
+        let graph = Graph::new(2, [(1, 0)]).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &[0].into());
+        scheduler.handle(Input::Begin);
+        scheduler.handle(Input::Done(StepId(0)));
+        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
+        assert_eq!(scheduler.handle(Input::Done(StepId(1))), [Command::End(Outcome::Failed)]);
+    }
+
+    #[test]
+    fn a_wait_of_the_way_forward_does_not_hurry_the_way_back() {
+        let graph = Graph::new(2, []).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
+        scheduler.handle(Input::Begin);
+        let wake = scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient });
+        assert!(matches!(wake[..], [Command::Wake { undo: false, .. }]));
+        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
+        scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient });
+        assert_eq!(scheduler.handle(Input::Woke { step: StepId(0), undo: false }), []);
+        assert_eq!(started(&scheduler.handle(Input::Woke { step: StepId(0), undo: true })), [(0, true)]);
+    }
+
+    #[test]
+    fn a_cancelled_run_waits_for_what_runs_and_begins_nothing() {
+        let graph = Graph::new(2, [(1, 0)]).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
+        scheduler.handle(Input::Begin);
+        assert_eq!(scheduler.handle(Input::Cancel), []);
+        let commands = scheduler.handle(Input::Done(StepId(0)));
+        assert_eq!(
+            commands,
+            [Command::Skip { step: StepId(1), why: "the run was stopped" }, Command::End(Outcome::Cancelled)]
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// One seed is one story: a graph, limits, failures, a stop. Whatever happens, the rules hold.
+        #[test]
+        fn the_rules_hold_in_every_story(seed in 1u64.., nodes in 1usize..40) {
+            let mut dice = Dice(seed);
+            let edges: Vec<(usize, usize)> = (1..nodes)
+                .flat_map(|i| {
+                    let count = dice.roll(3);
+                    (0..count).map(|_| (i, dice.roll(i))).collect::<Vec<_>>()
+                })
+                .collect();
+            let graph = Graph::new(nodes, edges.clone()).unwrap();
+            let classes = [Class::Io, Class::Cpu, Class::Mixed];
+            let providers: Vec<_> =
+                (0..1 + dice.roll(3)).map(|_| (1 + dice.roll(4), classes[dice.roll(3)])).collect();
+            let limits = Limits { total: 1 + dice.roll(8), cpu: 1 + dice.roll(3), providers: providers.clone() };
+            let on_failure = if dice.roll(4) == 0 { OnFailure::Stop } else { OnFailure::RollBack };
+            let irreversible: BTreeSet<usize> = (0..nodes).filter(|_| dice.roll(8) == 0).collect();
+            let failing = dice.roll(5);
+            let cancel_at = if dice.roll(4) == 0 { dice.roll(2 * nodes) } else { usize::MAX };
+            let mut scheduler = scheduler(graph, limits.clone(), on_failure, &irreversible);
+
+            let mut running: Vec<(StepId, bool)> = Vec::new();
+            let mut waits: Vec<(StepId, bool)> = Vec::new();
+            let (mut done, mut undone, mut gave_up) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let mut back = false;
+            let mut outcome = None;
+            let mut commands = scheduler.handle(Input::Begin);
+            for turn in 0.. {
+                prop_assert!(turn < 100 * nodes + 100, "the run does not end");
+                for command in commands.drain(..) {
+                    prop_assert!(outcome.is_none(), "nothing follows the end");
+                    match command {
+                        Command::Start { step, undo, attempt } => {
+                            prop_assert_eq!(undo, back);
+                            prop_assert!(attempt <= 3);
+                            let i = step.index();
+                            if undo {
+                                prop_assert!(!irreversible.contains(&i) && !undone.contains(&i));
+                                let waits_for = |n: usize| {
+                                    (done.contains(&n) || gave_up.contains(&(n, false)))
+                                        && !irreversible.contains(&n)
+                                };
+                                for (later, _) in edges.iter().filter(|(_, need)| *need == i) {
+                                    prop_assert!(!waits_for(*later) || undone.contains(later)
+                                        || gave_up.contains(&(*later, true)));
+                                }
+                            } else {
+                                prop_assert!(!done.contains(&i));
+                                let needs = edges.iter().filter(|(later, _)| *later == i);
+                                prop_assert!(needs.into_iter().all(|(_, need)| done.contains(need)));
+                            }
+                            running.push((step, undo));
+                        }
+                        Command::Wake { step, undo, .. } => waits.push((step, undo)),
+                        Command::GiveUp { step, undo } => {
+                            gave_up.insert((step.index(), undo));
+                        }
+                        Command::Skip { step, .. } => prop_assert!(!done.contains(&step.index())),
+                        Command::TakeBack => {
+                            prop_assert!(running.is_empty());
+                            back = true;
+                        }
+                        Command::End(end) => outcome = Some(end),
+                    }
+                }
+                prop_assert!(running.len() <= limits.total);
+                for (provider, (most, _)) in providers.iter().enumerate() {
+                    let mine = running.iter().filter(|(s, _)| s.index() % providers.len() == provider);
+                    prop_assert!(mine.count() <= *most);
+                }
+                let computing = |(s, _): &&(StepId, bool)| providers[s.index() % providers.len()].1 != Class::Io;
+                prop_assert!(running.iter().filter(computing).count() <= limits.cpu);
+                if outcome.is_some() {
+                    break;
+                }
+                if turn == cancel_at {
+                    commands = scheduler.handle(Input::Cancel);
+                    continue;
+                }
+                let pick = dice.roll(running.len() + waits.len());
+                prop_assert!(running.len() + waits.len() > 0, "nothing can happen and the run is not over");
+                if pick >= running.len() {
+                    let (step, undo) = waits.swap_remove(pick - running.len());
+                    commands = scheduler.handle(Input::Woke { step, undo });
+                    continue;
+                }
+                let (step, undo) = running.swap_remove(pick);
+                commands = if dice.roll(10) < failing {
+                    let retry = [Retry::Never, Retry::Transient][dice.roll(2)];
+                    scheduler.handle(Input::Failed { step, retry })
+                } else {
+                    if undo { undone.insert(step.index()) } else { done.insert(step.index()) };
+                    scheduler.handle(Input::Done(step))
+                };
+            }
+            match outcome {
+                Some(Outcome::Succeeded) => prop_assert_eq!(done.len(), nodes),
+                Some(Outcome::RolledBack) => prop_assert!(done.is_subset(&undone)),
+                Some(Outcome::Failed) => prop_assert!(!gave_up.is_empty()),
+                Some(Outcome::Cancelled) => prop_assert!(cancel_at < usize::MAX),
+                None => prop_assert!(false, "no outcome"),
+            }
+        }
+    }
+}
