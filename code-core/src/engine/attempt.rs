@@ -60,7 +60,7 @@ impl Attempt {
     async fn change(&self, step: &Step, provider: &dyn Provider) -> Result<Next, Failed> {
         let approved = &step.change;
         if !self.undo && self.attempt == 1 && step.symbolic.is_none() {
-            return Ok(Next::Apply(approved.clone()));
+            return Ok(Next::Apply(Box::new(approved.clone())));
         }
         let observed = provider.observe(&self.ctx, &self.resource, self.last.as_ref()).await?;
         match &observed {
@@ -73,7 +73,7 @@ impl Attempt {
             return Ok(Next::Done(observed.live().cloned()));
         }
         if self.undo {
-            return Ok(Next::Apply(change));
+            return Ok(Next::Apply(Box::new(change)));
         }
         // A second attempt at making something finds what the first left of it: that is ours to mend.
         let ours = self.attempt > 1 && approved.action == Action::Create;
@@ -83,7 +83,7 @@ impl Attempt {
         if matches!(approved.effects, Effects::Open { .. }) {
             self.judge(&change, observed).await?;
         }
-        Ok(Next::Apply(change))
+        Ok(Next::Apply(Box::new(change)))
     }
 
     /// What was unknown when the plan was judged is known now: the gate decides again.
@@ -129,7 +129,7 @@ impl Attempt {
 }
 
 enum Next {
-    Apply(Change),
+    Apply(Box<Change>),
     Done(Option<Live>),
 }
 
