@@ -1,1 +1,5 @@
-//! (being built)
+//! What a deployment is made of: the recipes of this machine, and the providers that make their resources.
+
+pub mod recipes;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

@@ -1,0 +1,180 @@
+//! Web apps, APIs and workers: a release, a process for each replica, and one address in front of them.
+
+use code_core::intent::Kind;
+use code_core::provider::Resource;
+use code_core::recipe::At;
+use code_core::spec::{Component, HealthCheck};
+use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
+use serde_json::json;
+
+use super::{SAMPLE, limits, port, revision};
+
+/// How long a new process may take to become healthy where the spec does not say.
+const HEALTHY_SECONDS: u32 = 60;
+/// How long a process may take to finish its requests before it is killed.
+const GRACE_SECONDS: u32 = 10;
+/// Where a release of the sample app has its program.
+const SAMPLE_PROGRAM: &str = "app";
+/// The argument that makes that program the sample app.
+const SAMPLE_ARGUMENT: &str = "__sample-app";
+
+pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
+    limits::check(at.component)?;
+    let mut resources = vec![release(at)?];
+    let processes = processes(at)?;
+    if at.component.kind != Kind::Worker {
+        resources.push(route(at, &processes)?);
+    }
+    resources.extend(processes);
+    Ok(resources)
+}
+
+fn release(at: &At<'_>) -> Result<Resource> {
+    let Component { name, source, release, build, .. } = at.component;
+    let (Some(source), Some(digest)) = (source, release) else {
+        return Err(incomplete(name, "source and release", "name the directory of the app, or `sample`"));
+    };
+    let want = Want::new()
+        .with("source", source.clone())
+        .with("digest", digest.to_string())
+        .with_some("build", build.as_ref().map(|argv| json!(argv)))
+        .with_some("start", at.component.start.as_ref().map(|argv| json!(argv)));
+    Ok(Resource::new(at.address("release")?, "release", want))
+}
+
+/// One process for each replica. What makes a process is the same for all of them, but for the variables
+/// that tell them apart; so another replica leaves those that run alone.
+fn processes(at: &At<'_>) -> Result<Vec<Resource>> {
+    if at.component.stopped {
+        return Ok(Vec::new());
+    }
+    let want = process(at)?;
+    let fingerprint = revision::fingerprint(&want, at.component);
+    let revision = revision::revision(at, &fingerprint);
+    let order = order(at)?;
+    let want = want
+        .with("env.CODE_APPLICATION", at.spec.application.clone())
+        .with("env.CODE_ENVIRONMENT", at.spec.environment.clone())
+        .with("env.CODE_COMPONENT", at.component.name.clone())
+        .with("env.CODE_REVISION", revision.to_string())
+        .with(revision::FINGERPRINT, fingerprint);
+    (0..at.component.replicas.max)
+        .map(|index| {
+            let address = at.address(&format!("process.r{revision}.{index}"))?;
+            let want = want.clone().with("env.CODE_REPLICA", index.to_string());
+            Ok(Resource { depends_on: order.clone(), ..Resource::new(address, "process", want) })
+        })
+        .collect()
+}
+
+/// What is wanted of each of the processes.
+fn process(at: &At<'_>) -> Result<Want> {
+    let component = at.component;
+    let dir = Expr::output(&at.address("release")?, "dir");
+    let (program, args) = start(component, &dir)?;
+    let mut want = Want::new()
+        .with("program", program)
+        .with("args", json!(args))
+        .with("cwd", dir)
+        .with("grace_seconds", json!(GRACE_SECONDS))
+        .with_some("memory", component.memory.clone())
+        .with_some("cpu", component.cpu.map(|cpu| json!(cpu)));
+    if component.kind != Kind::Worker {
+        let health = component.health.clone();
+        let health = health.unwrap_or(HealthCheck { path: None, timeout_seconds: HEALTHY_SECONDS });
+        want = want
+            .with("port", "auto")
+            .with("health.tcp", health.path.is_none())
+            .with_some("health.path", health.path)
+            .with("health.timeout_seconds", json!(health.timeout_seconds));
+    }
+    for (name, value) in connections(at)? {
+        want = want.with(&format!("env.{name}"), value);
+    }
+    for (name, value) in &component.env {
+        want = want.with(&format!("env.{name}"), value.clone());
+    }
+    Ok(want)
+}
+
+/// The program and its arguments. A path that leads into the release stands in it; a bare name is looked up
+/// where the process is started.
+fn start(component: &Component, dir: &Expr) -> Result<(Expr, Vec<String>)> {
+    let in_release = |path: &str| Expr::Text(vec![dir.clone(), "/".into(), path.into()]);
+    let argv = match &component.start {
+        Some(argv) => argv.clone(),
+        None if component.source.as_deref() == Some(SAMPLE) => {
+            return Ok((in_release(SAMPLE_PROGRAM), vec![SAMPLE_ARGUMENT.to_owned()]));
+        }
+        None => Vec::new(),
+    };
+    let Some((program, args)) = argv.split_first() else {
+        let help = "say how it is started, for example `start: [python3, app.py]` or `web: …` in a Procfile";
+        return Err(incomplete(&component.name, "start", help));
+    };
+    let program = match program {
+        path if path.split('/').any(|part| part == "..") => {
+            let message = format!("start `{}` with a program outside of its release", component.name);
+            return Err(Error::new(ErrorKind::Invalid, "recipe::outside", message)
+                .help("give a path inside of the app's directory, an absolute one, or a program's name")
+                .with("program", path));
+        }
+        path if path.starts_with('/') || !path.contains('/') => path.as_str().into(),
+        path => in_release(path.trim_start_matches("./")),
+    };
+    Ok((program, args.to_vec()))
+}
+
+/// The addresses of what it depends on: `NAME_URL` for each component that has one, and `DATABASE_URL` for
+/// the first database.
+fn connections(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
+    let mut found = Vec::new();
+    let mut database = None;
+    for on in dependencies(at).filter(|on| on.kind != Kind::Worker) {
+        if on.kind == Kind::Database && on.stopped {
+            let message =
+                format!("run `{}` while `{}`, which it uses, is stopped", at.component.name, on.name);
+            return Err(Error::new(ErrorKind::Invalid, "recipe::dependency-stopped", message)
+                .help(format!("start `{}` too, or stop both", on.name)));
+        }
+        let url = Expr::output(&At::endpoint(&on.name)?, "url");
+        if on.kind == Kind::Database {
+            database.get_or_insert(url.clone());
+        }
+        found.push((format!("{}_URL", on.name.to_ascii_uppercase().replace('-', "_")), url));
+    }
+    found.extend(database.map(|url| ("DATABASE_URL".to_owned(), url)));
+    Ok(found)
+}
+
+/// What must be there before it although it references nothing of it: a worker has no address.
+fn order(at: &At<'_>) -> Result<Vec<Address>> {
+    let mut found = Vec::new();
+    for on in dependencies(at).filter(|on| on.kind == Kind::Worker) {
+        let processes = processes(&At { component: on, ..*at })?;
+        found.extend(processes.into_iter().map(|process| process.address));
+    }
+    Ok(found)
+}
+
+fn dependencies<'a>(at: &At<'a>) -> impl Iterator<Item = &'a Component> + use<'a> {
+    let spec = at.spec;
+    at.component.depends_on.iter().filter_map(|name| spec.component(name))
+}
+
+/// The stable address, and the processes to which it leads.
+fn route(at: &At<'_>, processes: &[Resource]) -> Result<Resource> {
+    let mut want = Want::new()
+        .with("port", port(at))
+        .with("protocol", "http")
+        .with_some("host", at.component.host.clone());
+    for (index, process) in processes.iter().enumerate() {
+        want = want.with(&format!("target.{index}"), Expr::output(&process.address, "address"));
+    }
+    Ok(Resource::new(At::endpoint(&at.component.name)?, "route", want))
+}
+
+fn incomplete(name: &str, what: &str, help: &str) -> Error {
+    Error::new(ErrorKind::Invalid, "recipe::incomplete", format!("deploy `{name}` without its {what}"))
+        .help(help)
+}
