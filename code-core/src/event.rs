@@ -129,6 +129,9 @@ pub enum Body {
         error: Error,
         /// What is there now, as far as it is known.
         left: Observed,
+        /// Whether the provider was never asked to change anything: there is nothing to take back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// A step was not begun, because one that it needs failed or the run was stopped.
     StepSkipped {

@@ -121,6 +121,8 @@ pub struct StepRecord {
     pub error: Option<Error>,
     /// What it left.
     pub live: Option<Live>,
+    /// Whether it failed before anything was changed.
+    pub untouched: bool,
 }
 
 /// Where a step stands.
@@ -185,13 +187,16 @@ impl State {
                 self.note_live(step.index(), *undo, live.as_ref());
                 self.note_duration(step.index(), *undo);
             }
-            Body::StepFailed { step, undo, error, left, .. } => {
+            Body::StepFailed { step, undo, error, left, untouched, .. } => {
                 self.record(step.index(), *undo, |record| {
+                    record.untouched = *untouched;
                     record.phase = Phase::Failed;
                     record.ended = Some(event.at);
                     record.error = Some(error.clone());
                 });
                 match left {
+                    // What was only looked at is not ours.
+                    _ if *untouched => {}
                     Observed::Present(live) => self.note_live(step.index(), *undo, Some(live)),
                     Observed::Absent => self.note_live(step.index(), *undo, None),
                     Observed::Unknown(_) | Observed::NotYet(_) => {}

@@ -1,6 +1,7 @@
 //! One attempt at one step: bind, look, plan once more where that is needed, apply, and look again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::checks::{Policy, gate_plan};
 use crate::engine::Parts;
@@ -24,6 +25,8 @@ pub(super) struct Attempt {
     /// What was last recorded of it.
     pub(super) last: Option<Live>,
     pub(super) ctx: Ctx,
+    /// Whether the provider was asked to change anything; it outlives a panic.
+    pub(super) applied: Arc<AtomicBool>,
 }
 
 impl Attempt {
@@ -51,6 +54,7 @@ impl Attempt {
             Next::Apply(change) => change,
             Next::Done(live) => return Ok(live),
         };
+        self.applied.store(true, Ordering::SeqCst);
         let live = provider.apply(&self.ctx, &change).await?;
         self.evidence(&*provider, live).await
     }

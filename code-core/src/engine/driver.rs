@@ -9,9 +9,11 @@
 //!
 //! `StepStarted` is durable before the provider is called, because the append comes before the start.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Checked, Policy};
 use crate::engine::attempt::{Attempt, surroundings};
-use crate::engine::scheduler::{Command, Input, Limits, Node, Scheduler, Start};
+use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Scheduler, Start};
 use crate::engine::{Finished, Parts};
 use crate::event::{Body, Event, Outcome};
 use crate::plan::Plan;
@@ -43,11 +45,13 @@ pub(super) struct Driver {
     policy: Arc<Policy>,
     run: RunId,
     first_error: Option<Error>,
+    /// The steps whose provider was asked to change something.
+    touched: BTreeSet<StepId>,
 }
 
 /// What an attempt or a wait ended with.
 enum Ended {
-    Attempt { step: StepId, undo: bool, result: Result<Option<Live>, Failed> },
+    Attempt { step: StepId, undo: bool, touched: bool, result: Result<Option<Live>, Failed> },
     Wait { step: StepId, undo: bool },
 }
 
@@ -62,6 +66,9 @@ impl Driver {
         policy: Policy,
     ) -> Driver {
         let run = state.run.as_ref().map_or(RunId(0), |run| run.id);
+        let begun = state.run.iter().flat_map(|run| run.steps.iter().enumerate());
+        let begun = begun.filter(|(_, record)| record.attempts > 0 && !record.untouched);
+        let touched = begun.map(|(i, _)| StepId(i as u32)).collect();
         Driver {
             parts: Arc::clone(parts),
             ctx,
@@ -71,6 +78,7 @@ impl Driver {
             policy: Arc::new(policy),
             run,
             first_error: None,
+            touched,
         }
     }
 
@@ -87,13 +95,17 @@ impl Driver {
             let mut ended = Vec::new();
             tokio::select! {
                 Some(one) = tasks.join_next() => ended.push(one),
-                () = cancel.cancelled(), if !cancelled => cancelled = true,
+                () = cancel.cancelled(), if !cancelled => {}
+                else => return Err(Error::new(ErrorKind::Bug, "run::stuck", "find a step that runs or waits")
+                    .help("run the same command again, and report this")),
             }
             while let Some(more) = tasks.try_join_next() {
                 ended.push(more);
             }
             let mut commands = Vec::new();
-            if ended.is_empty() && cancelled {
+            // Told before the calls that it ended, so that their failing is not taken for a failure.
+            if cancel.is_cancelled() && !cancelled {
+                cancelled = true;
                 commands.push((scheduler.handle(Input::Cancel), None));
             }
             for one in ended {
@@ -152,14 +164,20 @@ impl Driver {
     ) -> (Vec<Command>, Option<Outgoing>) {
         match ended {
             Ok(Ended::Wait { step, undo }) => (scheduler.handle(Input::Woke { step, undo }), None),
-            Ok(Ended::Attempt { step, undo, result: Ok(live) }) => {
+            Ok(Ended::Attempt { step, undo, result: Ok(live), .. }) => {
                 let run = self.run;
                 let commands = scheduler.handle(Input::Done(step));
                 (commands, Some(Outgoing::Done(Body::StepDone { run, step, undo, live })))
             }
-            Ok(Ended::Attempt { step, undo: _, result: Err(failed) }) => {
+            Ok(Ended::Attempt { step, touched, result: Err(failed), .. }) => {
+                // What an earlier attempt did, also one before a crash, is there to be taken back.
+                let untouched = !touched && !self.touched.contains(&step);
+                if touched {
+                    self.touched.insert(step);
+                }
                 let retry = failed.error.retryable();
-                (scheduler.handle(Input::Failed { step, retry }), Some(Outgoing::Failed(failed)))
+                let commands = scheduler.handle(Input::Failed { step, retry, untouched });
+                (commands, Some(Outgoing::Failed { failed, untouched }))
             }
             // Attempts catch their own panics; a task that is gone without a word was aborted with the run.
             Err(_) => (Vec::new(), None),
@@ -180,7 +198,7 @@ impl Driver {
             let mut failed = None;
             match outgoing {
                 Some(Outgoing::Done(body)) => bodies.push(body),
-                Some(Outgoing::Failed(failure)) => failed = Some(failure),
+                Some(Outgoing::Failed { failed: why, untouched }) => failed = Some((why, untouched)),
                 None => {}
             }
             for command in commands {
@@ -199,9 +217,12 @@ impl Driver {
         Ok(outcome)
     }
 
-    fn event_of(&mut self, command: &Command, failed: Option<&Failed>) -> Body {
+    fn event_of(&mut self, command: &Command, failed: Option<&(Failed, bool)>) -> Body {
         let run = self.run;
-        let unknown = || Failed::from(Error::new(ErrorKind::Bug, "step::no-reason", "say why a step failed"));
+        let unknown = || {
+            let error = Error::new(ErrorKind::Bug, "step::no-reason", "say why a step failed");
+            (Failed::from(error.help("report it")), false)
+        };
         match *command {
             Command::Start { step, undo, attempt } => {
                 Body::StepStarted { run, step, undo, attempt, key: Key::of(self.plan.id, step, undo) }
@@ -212,14 +233,14 @@ impl Driver {
                 undo,
                 attempt,
                 after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-                error: failed.cloned().unwrap_or_else(unknown).error,
+                error: failed.cloned().unwrap_or_else(unknown).0.error,
             },
             Command::GiveUp { step, undo } => {
-                let Failed { error, left } = failed.cloned().unwrap_or_else(unknown);
+                let (Failed { error, left }, untouched) = failed.cloned().unwrap_or_else(unknown);
                 let address = self.plan.step(step).map(|s| s.address().to_string()).unwrap_or_default();
                 let error = error.with("step", address);
                 self.first_error.get_or_insert_with(|| error.clone());
-                Body::StepFailed { run, step, undo, error, left }
+                Body::StepFailed { run, step, undo, error, left, untouched }
             }
             Command::Skip { step, why } => Body::StepSkipped { run, step, why: why.to_owned() },
             Command::TakeBack => {
@@ -265,12 +286,14 @@ impl Driver {
             Command::Start { step, undo, attempt } => {
                 let work = self.attempt(step, undo, attempt, stop);
                 tasks.spawn(async move {
-                    let result = match work {
-                        Some(attempt) => guarded(attempt).await,
-                        // A step without a way back is not begun: the scheduler skips it.
-                        None => Ok(None),
+                    // A step without a way back is not begun: the scheduler skips it.
+                    let Some(attempt) = work else {
+                        return Ended::Attempt { step, undo, touched: false, result: Ok(None) };
                     };
-                    Ended::Attempt { step, undo, result }
+                    let applied = Arc::clone(&attempt.applied);
+                    let result = guarded(attempt).await;
+                    let touched = applied.load(Ordering::SeqCst);
+                    Ended::Attempt { step, undo, touched, result }
                 });
             }
             _ => {}
@@ -300,6 +323,7 @@ impl Driver {
             resource,
             last,
             ctx,
+            applied: Arc::default(),
         })
     }
 
@@ -335,7 +359,7 @@ impl Driver {
 /// An event that stands before the commands of its input.
 enum Outgoing {
     Done(Body),
-    Failed(Failed),
+    Failed { failed: Failed, untouched: bool },
 }
 
 /// An attempt that cannot take the run with it: not by a panic, and not by never ending.
@@ -383,6 +407,9 @@ fn redacted(ctx: &Ctx, event: Event) -> Event {
 }
 
 fn start_of(run: &Run) -> Start {
-    let phases = |records: &[StepRecord]| records.iter().map(|r| (r.phase, r.attempts)).collect();
-    Start { steps: phases(&run.steps), undo: phases(&run.undo), undoing: run.undoing.is_some() }
+    let recorded = |records: &[StepRecord]| {
+        let one = |r: &StepRecord| Recorded { phase: r.phase, attempts: r.attempts, untouched: r.untouched };
+        records.iter().map(one).collect()
+    };
+    Start { steps: recorded(&run.steps), undo: recorded(&run.undo), undoing: run.undoing.is_some() }
 }

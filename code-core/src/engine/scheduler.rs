@@ -72,6 +72,8 @@ pub enum Input {
         step: StepId,
         /// Whether another attempt may succeed.
         retry: Retry,
+        /// Whether no attempt so far got as far as changing anything: then there is nothing to take back.
+        untouched: bool,
     },
     /// The wait before the next attempt at a step is over.
     Woke {
@@ -130,12 +132,23 @@ pub enum Command {
 /// Where a run stands when it begins or goes on: what the journal says of each step.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// Each step's phase and attempts.
-    pub steps: Vec<(Phase, u32)>,
-    /// Each undo's phase and attempts.
-    pub undo: Vec<(Phase, u32)>,
+    /// Each step.
+    pub steps: Vec<Recorded>,
+    /// Each step's undo.
+    pub undo: Vec<Recorded>,
     /// Whether it was taking back what it did.
     pub undoing: bool,
+}
+
+/// What the journal says of a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recorded {
+    /// Where it stands.
+    pub phase: Phase,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// Whether it failed before anything was changed.
+    pub untouched: bool,
 }
 
 /// The state machine of one run.
@@ -171,6 +184,7 @@ enum Mode {
 struct Progress {
     phase: Phase,
     attempts: u32,
+    untouched: bool,
     /// How many steps that it needs are not done.
     open: u32,
 }
@@ -214,11 +228,12 @@ impl Scheduler {
         seed: u64,
         start: &Start,
     ) -> Scheduler {
-        let progress = |records: &[(Phase, u32)]| -> Vec<Progress> {
-            let record = |i: usize| records.get(i).copied().unwrap_or_default();
-            (0..graph.len())
-                .map(|i| Progress { phase: record(i).0, attempts: record(i).1, open: 0 })
-                .collect()
+        let progress = |records: &[Recorded]| -> Vec<Progress> {
+            let at = |i: usize| {
+                let Recorded { phase, attempts, untouched } = records.get(i).copied().unwrap_or_default();
+                Progress { phase, attempts, untouched, open: 0 }
+            };
+            (0..graph.len()).map(at).collect()
         };
         let forward = progress(&start.steps);
         let back = progress(&start.undo);
@@ -259,7 +274,10 @@ impl Scheduler {
                 self.progress(step).phase = Phase::Done;
                 self.open_next(step);
             }
-            Input::Failed { step, retry } => self.attempt_failed(step, retry, &mut out),
+            Input::Failed { step, retry, untouched } => {
+                self.progress(step).untouched = untouched;
+                self.attempt_failed(step, retry, &mut out);
+            }
             // A wait of the way forward may end when the run is on its way back already.
             Input::Woke { step, undo } if undo == (self.mode == Mode::Back) => self.woke(step),
             Input::Woke { .. } => {}
@@ -303,7 +321,7 @@ impl Scheduler {
                 self.forward[i].phase,
                 Phase::Done | Phase::Failed | Phase::Started | Phase::Retrying
             );
-            if !touched || !self.nodes[i].reversible {
+            if !touched || self.forward[i].untouched || !self.nodes[i].reversible {
                 self.back[i].phase = Phase::Skipped;
             }
         }
@@ -549,7 +567,8 @@ mod tests {
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
         scheduler.handle(Input::Begin);
         scheduler.handle(Input::Done(StepId(0)));
-        let commands = scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
+        let commands =
+            scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
         assert_eq!(
             commands,
             [
@@ -564,12 +583,23 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_nothing_is_not_taken_back() {
+        let graph = Graph::new(2, [(1, 0)]).unwrap();
+        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
+        scheduler.handle(Input::Begin);
+        scheduler.handle(Input::Done(StepId(0)));
+        let failed = Input::Failed { step: StepId(1), retry: Retry::Never, untouched: true };
+        assert_eq!(started(&scheduler.handle(failed)), [(0, true)]);
+        assert_eq!(scheduler.handle(Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
+    }
+
+    #[test]
     fn what_is_irreversible_is_not_called_rolled_back() {
         let graph = Graph::new(2, [(1, 0)]).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &[0].into());
         scheduler.handle(Input::Begin);
         scheduler.handle(Input::Done(StepId(0)));
-        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
+        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
         assert_eq!(scheduler.handle(Input::Done(StepId(1))), [Command::End(Outcome::Failed)]);
     }
 
@@ -578,10 +608,11 @@ mod tests {
         let graph = Graph::new(2, []).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
         scheduler.handle(Input::Begin);
-        let wake = scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient });
+        let wake =
+            scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
         assert!(matches!(wake[..], [Command::Wake { undo: false, .. }]));
-        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never });
-        scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient });
+        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
+        scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
         assert_eq!(scheduler.handle(Input::Woke { step: StepId(0), undo: false }), []);
         assert_eq!(started(&scheduler.handle(Input::Woke { step: StepId(0), undo: true })), [(0, true)]);
     }
@@ -691,7 +722,7 @@ mod tests {
                 let (step, undo) = running.swap_remove(pick);
                 commands = if dice.roll(10) < failing {
                     let retry = [Retry::Never, Retry::Transient][dice.roll(2)];
-                    scheduler.handle(Input::Failed { step, retry })
+                    scheduler.handle(Input::Failed { step, retry, untouched: false })
                 } else {
                     if undo { undone.insert(step.index()) } else { done.insert(step.index()) };
                     scheduler.handle(Input::Done(step))
