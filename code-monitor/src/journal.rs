@@ -107,7 +107,10 @@ impl<'a> Journal<'a> {
 
     pub(crate) fn fails(&mut self, ms: i64, step: u32) {
         let (run, step, error) = (RunId(1), StepId(step), self.error());
-        self.push(ms, Body::StepFailed { run, step, undo: false, error, left: Observed::Absent });
+        self.push(
+            ms,
+            Body::StepFailed { run, step, undo: false, error, left: Observed::Absent, untouched: false },
+        );
     }
 
     /// The web process fails twice, the second time for good, and all of it is taken back.
