@@ -1,0 +1,454 @@
+//! The grammar of the command line.
+//!
+//! An argument with white space in it is a sentence; a single word is a command. An unknown word gets a
+//! suggestion and exit code 2, so that later commands break nobody.
+//!
+//! ```text
+//! deploy "Deploy a web app with database to staging"      a sentence
+//! deploy status                                           a command
+//! deploy scale web to 3                                   neither: quote it
+//! ```
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::PROGRAM;
+use crate::exit::Exit;
+
+const AFTER_HELP: &str = "\
+Examples:
+  deploy \"Deploy a web app with database to staging\"
+  deploy \"scale the web app to 3 in staging\" --dry-run
+  deploy plan \"update the web app in staging\" --out next.plan
+  deploy apply next.plan
+  deploy status
+
+A sentence is one argument: quote it. `-` reads it from standard input.
+Each option has a variable of its own: --state is DEPLOY_STATE.
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 failed and taken back,
+6 failed, 7 locked, 8 stale plan, 9 timed out, 10 drift, 11 declined, 130 interrupted.";
+
+/// Turns a sentence into a running, observed, reversible deployment.
+#[derive(Debug, Parser)]
+#[command(name = PROGRAM, version, about, long_about = None, after_long_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(after_help = "`--help` says more, with examples.", subcommand_value_name = "COMMAND")]
+#[command(override_usage = "deploy [OPTIONS] \"SENTENCE\"\n       deploy [OPTIONS] COMMAND")]
+pub struct Cli {
+    /// What to do, in your own words: one quoted argument, or `-` for standard input
+    #[arg(value_name = "SENTENCE", num_args = 0..)]
+    pub words: Vec<String>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub options: Options,
+    /// One of the commands.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Options {
+    /// Answer every ordinary prompt with yes (what destroys data also needs --confirm)
+    #[arg(long, short = 'y', global = true, env = "DEPLOY_YES", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub yes: bool,
+    /// Show what would be done, and change nothing
+    #[arg(long, global = true, env = "DEPLOY_DRY_RUN", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+    /// Write JSON to standard output and never prompt (docs/json.md)
+    #[arg(long, global = true, env = "DEPLOY_JSON", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub json: bool,
+    /// Write the same JSON to a file, beside the output for people
+    #[arg(long, global = true, env = "DEPLOY_JSON_INTO", value_name = "FILE", hide_short_help = true)]
+    pub json_into: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(
+        long,
+        global = true,
+        env = "DEPLOY_PROGRESS",
+        value_name = "HOW",
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    pub progress: ProgressMode,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        env = "DEPLOY_COLOR",
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    pub color: ColorMode,
+    /// Say only what matters
+    #[arg(long, short, global = true, env = "DEPLOY_QUIET", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, hide_short_help = true)]
+    pub quiet: bool,
+    /// Say more (-v: what steps say; -vv: what tools write)
+    #[arg(long, short, global = true, action = ArgAction::Count, hide_short_help = true)]
+    pub verbose: u8,
+    /// Show everything of long lists: all values, all passed rules, all steps
+    #[arg(long, global = true, env = "DEPLOY_FULL", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub full: bool,
+    /// Where state is kept [default: .code in the project]
+    #[arg(long, global = true, env = "DEPLOY_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The project [default: the nearest directory upwards with a code.toml, else this one]
+    #[arg(long, global = true, env = "DEPLOY_PROJECT", value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// The environment, where the sentence does not say it
+    #[arg(long, short, global = true, env = "DEPLOY_ENVIRONMENT", value_name = "NAME")]
+    pub environment: Option<String>,
+    /// The application, where the sentence does not say it [default: the project's name]
+    #[arg(long, global = true, env = "DEPLOY_APPLICATION", value_name = "NAME", hide_short_help = true)]
+    pub application: Option<String>,
+    /// Take the spec from a YAML or JSON file instead of a sentence
+    #[arg(long, global = true, env = "DEPLOY_SPEC", value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// Accept a finding that nobody can judge, by its id
+    #[arg(long, global = true, env = "DEPLOY_ACCEPT", value_name = "ID", value_delimiter = ',')]
+    pub accept: Vec<String>,
+    /// Confirm what destroys data, by the name of the deployment
+    #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// Where to save the plan
+    #[arg(long, global = true, env = "DEPLOY_OUT", value_name = "FILE", hide_short_help = true)]
+    pub out: Option<PathBuf>,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// Bars
+    Tty,
+    /// One line for each change of a step
+    Plain,
+    /// JSON lines on standard output, the same as --json
+    Json,
+    /// Nothing until the end
+    Quiet,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorMode {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands. Each says what it does to the world: `[read-only]`, `[changes]` or `[destructive]`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// [read-only] Show what a sentence or a spec would do, and save the plan with --out
+    Plan {
+        /// What to do, in your own words
+        sentence: Option<String>,
+        /// Exit with 0 where nothing would change, 2 where something would, 1 on any error
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// [changes] Do exactly what a saved plan says; a plan that is out of date is refused
+    Apply {
+        /// The file
+        plan: PathBuf,
+    },
+    /// [changes] Approve a saved plan for another person, in a protected environment
+    Approve {
+        /// The file
+        plan: PathBuf,
+    },
+    /// [read-only] How every deployment is now, and what is not as its spec says
+    Status,
+    /// [read-only] What the components wrote
+    Logs {
+        /// Only this component
+        component: Option<String>,
+        /// Go on as they write
+        #[arg(long, short)]
+        follow: bool,
+        /// How many lines of each to begin with
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: usize,
+    },
+    /// [read-only] What happened, when, and who asked for it
+    History {
+        /// How many events, the newest
+        #[arg(long, short = 'n', default_value_t = 100)]
+        limit: usize,
+    },
+    /// [destructive] Take a deployment down; its data stays unless --delete-data
+    Destroy {
+        /// Also delete the data; needs --confirm NAME or the name typed at the prompt
+        #[arg(long)]
+        delete_data: bool,
+    },
+    /// [changes] Stop components, and keep their data and addresses
+    Stop {
+        /// Only these components
+        components: Vec<String>,
+    },
+    /// [changes] Start components that were stopped
+    Start {
+        /// Only these components
+        components: Vec<String>,
+    },
+    /// [changes] Replace the processes of components by new ones
+    Restart {
+        /// Only these components
+        components: Vec<String>,
+    },
+    /// [changes] Go back to an earlier revision: planned and shown like any deployment
+    Rollback {
+        /// The revision [default: the last good one before the current]
+        #[arg(long, value_name = "REVISION")]
+        to: Option<u64>,
+    },
+    /// [changes] Go on with a run that stopped in the middle
+    Resume,
+    /// [changes] Open a component's own shell: `connect db` opens the database's
+    Connect {
+        /// The component
+        component: String,
+        /// What to hand on to the shell, after `--`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// [read-only] What an error code means, and what to do
+    Explain {
+        /// The code, for example `gate::refused`; none: a list of all
+        code: Option<String>,
+    },
+    /// [read-only] Which tools and providers are ready, what is missing, and how to get it
+    Doctor,
+    /// [read-only] Write a report of the last run as one HTML file
+    Report,
+    /// [changes] Write a first spec into the project
+    Init,
+    /// [read-only] Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// [read-only] List the commands and what each does to the world
+    Commands,
+}
+
+/// What a command does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Label {
+    /// It changes nothing.
+    ReadOnly,
+    /// It changes something, and can be taken back.
+    Changes,
+    /// It takes things away.
+    Destructive,
+}
+
+impl Label {
+    fn of(about: &str) -> Option<Label> {
+        [
+            ("[read-only]", Label::ReadOnly),
+            ("[changes]", Label::Changes),
+            ("[destructive]", Label::Destructive),
+        ]
+        .into_iter()
+        .find(|(prefix, _)| about.starts_with(prefix))
+        .map(|(_, label)| label)
+    }
+}
+
+/// A command as `commands --json` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// What it does to the world.
+    pub label: Label,
+    /// What it does, in a sentence.
+    pub about: String,
+}
+
+/// Every command with its label.
+pub fn list() -> Vec<Listed> {
+    Cli::command()
+        .get_subcommands()
+        .filter_map(|command| {
+            let about = command.get_about()?.to_string();
+            let label = Label::of(&about)?;
+            let about = about.split_once("] ").map_or(about.as_str(), |(_, rest)| rest).to_owned();
+            Some(Listed { name: command.get_name().to_owned(), label, about })
+        })
+        .collect()
+}
+
+/// A command line that was understood: a sentence, a command, or nothing but options.
+#[derive(Debug)]
+pub enum Asked {
+    /// A sentence, or a spec with `--spec`.
+    Sentence(Option<String>),
+    /// A command.
+    Command(Command),
+}
+
+/// What to say and how to end, where there is nothing to run: help, or a mistake.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What to say.
+    pub text: String,
+    /// How to end; [`Exit::Done`] goes to standard output, everything else to standard error.
+    pub exit: Exit,
+}
+
+/// Reads the command line; `color` says whether help and mistakes may be coloured.
+///
+/// # Errors
+/// Help, the version, or what is wrong with it.
+pub fn parse(args: &[OsString], color: bool) -> Result<(Options, Asked), Ended> {
+    let detailed = args.iter().any(|arg| arg == "--detailed-exitcode");
+    let usage = if detailed { Exit::Unexpected } else { Exit::Usage };
+    let mut command = Cli::command();
+    let parsed = command
+        .try_get_matches_from_mut(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| explain(&error, args, color, usage))?;
+    let mistake = |text: String| Err(Ended { text, exit: usage });
+    let sentence = match &parsed.words[..] {
+        [] => None,
+        [one] if one == "-" || one.trim().is_empty() || one.trim().contains(char::is_whitespace) => {
+            Some(one.clone())
+        }
+        [word] => return mistake(unknown(word)),
+        words if words.iter().any(|word| word.trim().contains(char::is_whitespace)) => {
+            return mistake("error: a sentence is one argument, and here are several\n\nhint: put all of it between quotes\n".to_owned());
+        }
+        words => return mistake(unquoted(words)),
+    };
+    match (parsed.command, sentence) {
+        (Some(command), None) => Ok((parsed.options, Asked::Command(command))),
+        (Some(_), Some(_)) => mistake(format!(
+            "error: a sentence and a command at once\n\nhint: a sentence stands alone: {PROGRAM} \"SENTENCE\"\n"
+        )),
+        (None, None) if parsed.options.spec.is_none() => {
+            Err(Ended { text: command.render_help().to_string(), exit: Exit::Usage })
+        }
+        (None, sentence) => Ok((parsed.options, Asked::Sentence(sentence))),
+    }
+}
+
+fn explain(error: &clap::Error, args: &[OsString], color: bool, usage: Exit) -> Ended {
+    let rendered = error.render();
+    let mut text = if color { rendered.ansi().to_string() } else { rendered.to_string() };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Ended { text, exit: Exit::Done };
+    }
+    // `deploy status of staging` begins with a command by accident: it was meant as a sentence.
+    let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if error.kind() == ErrorKind::UnknownArgument
+        && words.len() > 2
+        && !words.iter().any(|word| word.starts_with('-') || word.contains(char::is_whitespace))
+    {
+        text.push_str(&format!("\nhint: a sentence is one argument: {PROGRAM} \"{}\"\n", words.join(" ")));
+    }
+    Ended { text, exit: usage }
+}
+
+fn unquoted(words: &[String]) -> String {
+    let shown = words.join(" ").replace(['"', '\\', '$', '`'], "");
+    format!("error: a sentence is one argument\n\nhint: quote it: {PROGRAM} \"{shown}\"\n")
+}
+
+fn unknown(word: &str) -> String {
+    let shown: String = word.chars().take(40).flat_map(char::escape_debug).collect();
+    let near = list()
+        .into_iter()
+        .map(|listed| (strsim::damerau_levenshtein(&listed.name, &word.to_lowercase()), listed.name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min();
+    let hint = match near {
+        Some((_, name)) => format!("did you mean `{PROGRAM} {name}`?"),
+        None => format!("`{PROGRAM} --help` lists the commands; a sentence needs more than one word"),
+    };
+    format!("error: there is no command `{shown}`\n\nhint: {hint}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &[&str]) -> Result<(Options, Asked), Ended> {
+        let args: Vec<OsString> =
+            std::iter::once(PROGRAM).chain(line.iter().copied()).map(Into::into).collect();
+        parse(&args, false)
+    }
+
+    fn mistake(line: &[&str], exit: Exit, says: &str) {
+        let ended = read(line).expect_err("a mistake");
+        assert_eq!(ended.exit, exit, "{line:?}: {}", ended.text);
+        assert!(ended.text.contains(says), "{line:?}: {}", ended.text);
+    }
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_the_grammar() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn white_space_makes_a_sentence_and_a_word_a_command() {
+        let (options, asked) = read(&["--yes", "scale the web app to 3", "--state", "/s"]).unwrap();
+        assert!(options.yes && options.state.is_some());
+        assert!(matches!(asked, Asked::Sentence(Some(text)) if text == "scale the web app to 3"));
+        let (options, asked) = read(&["status", "--json", "-e", "staging"]).unwrap();
+        assert!(options.json && options.environment.as_deref() == Some("staging"));
+        assert!(matches!(asked, Asked::Command(Command::Status)));
+        let (_, asked) = read(&["plan", "scale web to 3", "--out", "x"]).unwrap();
+        assert!(matches!(asked, Asked::Command(Command::Plan { sentence: Some(_), .. })));
+        let (_, asked) = read(&["--spec", "a.yaml"]).unwrap();
+        assert!(matches!(asked, Asked::Sentence(None)));
+    }
+
+    #[test]
+    fn mistakes_say_what_was_meant() {
+        mistake(&["statsu"], Exit::Usage, "did you mean `deploy status`?");
+        mistake(&["frobnicate"], Exit::Usage, "--help");
+        mistake(&["scale", "web", "to", "3"], Exit::Usage, "deploy \"scale web to 3\"");
+        mistake(&["status", "of", "staging"], Exit::Usage, "deploy \"status of staging\"");
+        mistake(&["--nonsense"], Exit::Usage, "--nonsense");
+        mistake(&["plan", "--detailed-exitcode", "--nonsense"], Exit::Unexpected, "--nonsense");
+        mistake(&["a b", "c d"], Exit::Usage, "one argument");
+        mistake(&[], Exit::Usage, "SENTENCE");
+        mistake(&["--help"], Exit::Done, "Examples:");
+        mistake(&["-h"], Exit::Done, "[destructive]");
+        mistake(&["--version"], Exit::Done, PROGRAM);
+    }
+
+    #[test]
+    fn every_command_is_labelled() {
+        let labelled: Vec<String> = list().into_iter().map(|listed| listed.name).collect();
+        let all: Vec<String> =
+            Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        assert_eq!(labelled, all);
+    }
+
+    #[test]
+    fn every_option_has_a_variable() {
+        for arg in Cli::command().get_arguments().filter(|arg| arg.is_global_set()) {
+            let name = arg.get_long().expect("a long name");
+            let expected = format!("DEPLOY_{}", name.to_uppercase().replace('-', "_"));
+            match name {
+                "verbose" => {}
+                _ => assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*expected), "{name}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! An error: its code, a sentence, the place, the causes, a blank line, and what to do.
+
+use code_core::Error;
+
+use crate::PROGRAM;
+use crate::explain;
+use crate::style::{Style, Tone, heading, paragraph};
+
+/// The error as a page.
+pub fn error(style: &Style, error: &Error) -> String {
+    let head = format!("error[{}]", error.code());
+    let mut text = heading(style, Tone::Bad, &head, &format!(": failed to {}", error.message()));
+    for (name, value) in error.context() {
+        for (i, line) in value.lines().enumerate() {
+            let line =
+                if i == 0 { format!("{}: {line}", name.replace('_', " ")) } else { format!("  {line}") };
+            text.push_str(&paragraph(style, 2, Tone::Plain, &line));
+        }
+    }
+    for cause in error.causes() {
+        for (i, line) in cause.lines().enumerate() {
+            let line = if i == 0 { format!("caused by: {line}") } else { format!("  {line}") };
+            text.push_str(&paragraph(style, 2, Tone::Dim, &line));
+        }
+    }
+    text.push('\n');
+    if let Some(help) = error.help_text() {
+        text.push_str(&heading(style, Tone::Good, "hint", &format!(": {help}")));
+    }
+    if explain::page(error.code()).is_ok() {
+        text.push_str(&heading(style, Tone::Dim, "more", &format!(": {PROGRAM} explain {}", error.code())));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use code_core::ErrorKind;
+
+    use super::*;
+    use crate::style::tests::{NARROW, WIDE, strip};
+
+    fn sample() -> Error {
+        Error::new(ErrorKind::Failed, "explain::unknown-code", "bind port 8080 for `web`")
+            .with("port", "8080")
+            .with("log", "/state/logs/run-1/step-3.1.log")
+            .because(std::io::Error::other("address in use\x1b[31m"))
+            .help("stop what listens there (`ss -ltnp`), or give `web` another port in code.toml")
+    }
+
+    #[test]
+    fn an_error_says_what_to_do() {
+        insta::assert_snapshot!(error(&WIDE, &sample()));
+        insta::assert_snapshot!(error(&NARROW, &sample()));
+        let color = Style { color: true, ..WIDE };
+        assert_eq!(strip(&error(&color, &sample())), error(&WIDE, &sample()));
+    }
+}

@@ -1,0 +1,194 @@
+//! What happened, one line an event: when, what, who.
+
+use std::collections::BTreeMap;
+
+use code_core::event::{Body, Event, Outcome};
+use code_core::plan::Plan;
+use code_core::store::Seq;
+use code_core::{Address, Digest, StepId};
+
+use crate::render::time;
+use crate::style::{Cell, Style, Tone, cell, table};
+
+/// The last `limit` events of a deployment.
+pub fn history(style: &Style, events: &[(Seq, Event)], limit: usize) -> String {
+    let rows: Vec<Vec<Cell>> = lines(events)
+        .into_iter()
+        .rev()
+        .take(limit)
+        .rev()
+        .map(|line| {
+            vec![
+                cell(Tone::Dim, line.seq.to_string()),
+                cell(Tone::Dim, line.at),
+                cell(line.tone, line.message),
+            ]
+        })
+        .collect();
+    if rows.is_empty() { "nothing has happened yet\n".to_owned() } else { table(style, 0, &rows) }
+}
+
+/// One event as a person reads it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its place.
+    pub seq: Seq,
+    /// When, to the second.
+    pub at: String,
+    /// What.
+    pub message: String,
+    /// How it went.
+    pub tone: Tone,
+}
+
+/// Events as a person reads them. Steps are named by their address, which the plans before them tell.
+pub fn lines(events: &[(Seq, Event)]) -> Vec<Line> {
+    let mut names = Names::default();
+    events
+        .iter()
+        .map(|(seq, event)| {
+            let (message, tone) = names.tell(&event.body);
+            Line { seq: *seq, at: time::moment(event.at), message, tone }
+        })
+        .collect()
+}
+
+/// The addresses of the steps of the plan that runs, learnt from the events themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    plans: BTreeMap<Digest, Vec<(Address, String)>>,
+    running: Option<Digest>,
+}
+
+impl Names {
+    /// Names that know this plan already.
+    pub fn of(plan: &Plan) -> Names {
+        let mut names = Names::default();
+        names.learn(plan);
+        names.running = Some(plan.id);
+        names
+    }
+
+    fn learn(&mut self, plan: &Plan) {
+        let steps = plan
+            .steps
+            .iter()
+            .map(|step| {
+                (step.address().clone(), format!("{} {}", step.change.action, step.change.resource.kind))
+            })
+            .collect();
+        self.plans.insert(plan.id, steps);
+    }
+
+    /// The address of a step of the plan that runs.
+    pub fn step(&self, step: StepId) -> String {
+        self.known(step).map_or_else(|| format!("step {step}"), |(address, _)| address.to_string())
+    }
+
+    fn known(&self, step: StepId) -> Option<&(Address, String)> {
+        self.plans.get(self.running.as_ref()?)?.get(step.index())
+    }
+
+    fn what(&self, step: StepId, undo: bool) -> String {
+        match self.known(step) {
+            Some((_, what)) if undo => format!("take back: {what}"),
+            Some((_, what)) => what.clone(),
+            None if undo => "take back".to_owned(),
+            None => "a step".to_owned(),
+        }
+    }
+
+    /// An event as a sentence; it learns the plans on the way.
+    pub fn tell(&mut self, body: &Body) -> (String, Tone) {
+        match body {
+            Body::Requested { request } => (format!("{} asked: {}", request.who, request.text), Tone::Strong),
+            Body::Understood { parser, parsed, .. } => {
+                let actions: Vec<&str> = parsed.intents.iter().map(|intent| intent.action.as_str()).collect();
+                (format!("{parser} understood: {}", actions.join(", then ")), Tone::Plain)
+            }
+            Body::Judged { reports, accepted } => {
+                let findings = reports.iter().map(|report| report.findings.len()).sum::<usize>();
+                let accepted = match accepted.len() {
+                    0 => String::new(),
+                    _ => format!("; accepted by hand: {}", accepted.join(", ")),
+                };
+                (format!("judged: {findings} findings of {} scanners{accepted}", reports.len()), Tone::Plain)
+            }
+            Body::Planned { plan } => {
+                self.learn(plan);
+                let steps = plan.steps.len();
+                (format!("planned revision {}: {steps} steps, plan {}", plan.revision, plan.id), Tone::Plain)
+            }
+            Body::Approved { approval } => {
+                let how = format!("{:?}", approval.how).to_lowercase();
+                (format!("{} approved plan {} ({how})", approval.by, approval.plan.short()), Tone::Plain)
+            }
+            Body::RunStarted { run, plan, holder } => {
+                self.running = Some(*plan);
+                (format!("run {run} of plan {} started by {holder}", plan.short()), Tone::Strong)
+            }
+            Body::RunResumed { run, holder } => (format!("run {run} goes on, by {holder}"), Tone::Strong),
+            Body::StepStarted { step, undo, attempt, .. } => {
+                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                (format!("{} started: {}{again}", self.step(*step), self.what(*step, *undo)), Tone::Plain)
+            }
+            Body::StepRetries { step, attempt, after_ms, error, .. } => (
+                format!(
+                    "{} failed to {error} (attempt {attempt}); again in {:.1} s",
+                    self.step(*step),
+                    *after_ms as f64 / 1000.0
+                ),
+                Tone::Warn,
+            ),
+            Body::StepDone { step, undo, .. } => {
+                (format!("{} done: {}", self.step(*step), self.what(*step, *undo)), Tone::Good)
+            }
+            Body::StepFailed { step, error, .. } => {
+                (format!("{} failed to {error} [{}]", self.step(*step), error.code()), Tone::Bad)
+            }
+            Body::StepSkipped { step, why, .. } => {
+                (format!("{} skipped: {why}", self.step(*step)), Tone::Dim)
+            }
+            Body::UndoStarted { run, why } => {
+                (format!("run {run} takes back what it did: {why}"), Tone::Warn)
+            }
+            Body::RunEnded { run, outcome } => (
+                format!("run {run} {}", outcome_word(*outcome)),
+                match outcome {
+                    Outcome::Succeeded => Tone::Good,
+                    Outcome::Cancelled => Tone::Warn,
+                    _ => Tone::Bad,
+                },
+            ),
+            Body::StepProgress { step, message, .. } => {
+                (format!("{}: {message}", self.step(*step)), Tone::Dim)
+            }
+            other => (serde_json::to_string(other).unwrap_or_default(), Tone::Plain),
+        }
+    }
+}
+
+/// The word for how a run ended.
+pub fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::RolledBack => "failed and was taken back",
+        Outcome::Failed => "failed and was not taken back",
+        Outcome::Cancelled => "was stopped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+    use crate::style::tests::{NARROW, WIDE};
+
+    #[test]
+    fn a_run_is_told() {
+        let events = samples::events();
+        insta::assert_snapshot!(history(&WIDE, &events, 100));
+        insta::assert_snapshot!(history(&NARROW, &events, 3));
+        assert_eq!(history(&WIDE, &[], 5), "nothing has happened yet\n");
+    }
+}
