@@ -9,6 +9,7 @@ use crate::engine::parts::{Budget, Parts};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::scheduler::OnFailure;
 use crate::event::Sink;
+use crate::guard::Guarded;
 use crate::{Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets, StateStore};
 
 /// Collects the parts of an [`Engine`].
@@ -126,6 +127,7 @@ impl EngineBuilder {
         let mut kinds: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for provider in self.providers {
+            let provider: Arc<dyn Provider> = Arc::new(Guarded::new(provider));
             let name = provider.info().name.clone();
             if !names.insert(name.clone()) {
                 return Err(ambiguous(format!("have two providers named `{name}`")));

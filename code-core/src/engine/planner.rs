@@ -192,7 +192,6 @@ impl Planner<'_> {
             (observed, _) => observed,
         };
         let mut change = provider.plan(ctx, &resource, &observed).await?;
-        check_change(provider, &resource, &change)?;
         let bound = resource.want.as_ref().is_none_or(Want::is_bound);
         if change.action == Action::Keep && !bound {
             // It may well stay as it is, but nobody can say so before the values are known.
@@ -239,7 +238,6 @@ impl Planner<'_> {
             .why("gone already"),
             Observed::Present(_) | Observed::NotYet(_) => provider.plan(ctx, &resource, &observed).await?,
         };
-        check_change(provider, &resource, &change)?;
         seen.push((address.clone(), observed));
         let needed_before = recorded.needs.iter().cloned().collect();
         Ok(Planned { change, symbolic: None, needs: BTreeSet::new(), needed_before })
@@ -311,30 +309,6 @@ fn order(resources: &[Resource]) -> Result<Vec<usize>> {
         Error::new(ErrorKind::Invalid, "plan::cycle", message).help("take one of these references out")
     })?;
     Ok(graph.order().iter().map(|i| *i as usize).collect())
-}
-
-/// Holds a planned change against the contract of [`crate::Provider`]: it is of this resource, keeps every
-/// wanted value, and does not take away what is wanted.
-fn check_change(provider: &ReadOnly, resource: &Resource, change: &Change) -> Result<()> {
-    let broken = if change.resource.address != resource.address || change.resource.kind != resource.kind {
-        "it planned a change of another resource"
-    } else if change.resource.want.is_some() != resource.want.is_some() {
-        "it planned the opposite of what is wanted"
-    } else if resource
-        .wanted()
-        .0
-        .iter()
-        .any(|(name, value)| change.resource.wanted().get(name) != Some(value))
-    {
-        "it dropped a wanted value"
-    } else if change.action == Action::Delete && resource.want.is_some() {
-        "it planned to delete what is wanted"
-    } else {
-        return Ok(());
-    };
-    let message = format!("plan `{}` with `{}`: {broken}", resource.address, provider.info().name);
-    Err(Error::new(ErrorKind::Bug, "provider::broken-contract", message)
-        .help("report it to the author of the provider"))
 }
 
 fn cannot_tell(address: &Address, why: &str) -> Error {
