@@ -217,6 +217,28 @@ async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_rollback_is_a_plan_to_an_earlier_spec() {
+    let bench = Bench::new();
+    let engine = bench.engine();
+    assert_eq!(engine.rollback(&name(), None).await.unwrap_err().code(), "engine::no-deployment");
+    bench.deploy(&shop()).await.unwrap();
+    assert_eq!(engine.rollback(&name(), None).await.unwrap_err().code(), "rollback::no-revision");
+    let second = shop_with(|spec| spec.components[0].version = Some("2".into()));
+    bench.deploy(&second).await.unwrap();
+    bench.world.fail(&at("web/part.0"), Fault::Permanent, 1);
+    bench.deploy(&shop_with(|spec| spec.components[0].version = Some("3".into()))).await.unwrap();
+    assert_eq!(engine.rollback(&name(), Some(3)).await.unwrap_err().code(), "rollback::no-revision");
+
+    let back = engine.rollback(&name(), None).await.unwrap();
+    assert_eq!(back.spec, Some(shop()), "the failed revision is not the one to leave");
+    let planned = engine.plan(&back, &BTreeSet::new()).await.unwrap();
+    let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!((done.outcome, done.state.current().unwrap().number), (Outcome::Succeeded, 4));
+    let again = engine.rollback(&name(), Some(2)).await.unwrap();
+    assert_eq!(again.spec, Some(second));
+}
+
+#[tokio::test]
 async fn a_failure_is_tried_again_and_then_taken_back() {
     let bench = Bench::new();
     bench.world.fail(&at("web/part.0"), Fault::Transient, 2);
