@@ -1,5 +1,7 @@
 //! What a deployment is made of: the recipes of this machine, and the providers that make their resources.
 
 pub mod recipes;
+#[cfg(feature = "sample")]
+pub mod sample;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

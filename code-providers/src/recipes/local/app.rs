@@ -7,16 +7,12 @@ use code_core::spec::{Component, HealthCheck};
 use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
-use super::{SAMPLE, limits, port, revision};
+use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port, revision};
 
 /// How long a new process may take to become healthy where the spec does not say.
 const HEALTHY_SECONDS: u32 = 60;
 /// How long a process may take to finish its requests before it is killed.
 const GRACE_SECONDS: u32 = 10;
-/// Where a release of the sample app has its program.
-const SAMPLE_PROGRAM: &str = "app";
-/// The argument that makes that program the sample app.
-const SAMPLE_ARGUMENT: &str = "__sample-app";
 
 pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     limits::check(at.component)?;

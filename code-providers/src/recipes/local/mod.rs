@@ -30,6 +30,10 @@ pub use port::port;
 
 /// The name of a component's source that stands for the app that comes with CODE.
 pub const SAMPLE: &str = "sample";
+/// Where a release of the sample app has its program.
+pub const SAMPLE_PROGRAM: &str = "app";
+/// The argument that makes that program the sample app.
+pub const SAMPLE_ARGUMENT: &str = "__sample-app";
 
 /// The recipes of the platform `local`, and the one that refuses everything else with help.
 pub fn local() -> Vec<Arc<dyn Recipe>> {
