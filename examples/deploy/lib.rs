@@ -14,7 +14,9 @@ pub mod cli;
 pub mod exit;
 pub mod explain;
 pub mod json;
+pub mod progress;
 pub mod render;
+pub mod screen;
 pub mod style;
 
 /// The program's name.

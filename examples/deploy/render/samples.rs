@@ -330,7 +330,14 @@ pub(crate) fn failing_events() -> Vec<(Seq, Event)> {
         .with("log", "/s/logs/shop@staging/run-1/step-2.1.log")
         .help("read its log");
     for body in [
-        Body::StepFailed { run, step: StepId(2), undo: false, error, left: Observed::Absent },
+        Body::StepFailed {
+            run,
+            step: StepId(2),
+            undo: false,
+            error,
+            left: Observed::Absent,
+            untouched: false,
+        },
         Body::StepSkipped { run, step: StepId(3), why: "`web/process.r1.0` failed".into() },
         Body::UndoStarted { run, why: "`web/process.r1.0` failed".into() },
         Body::StepDone { run, step: StepId(1), undo: true, live: None },

@@ -1,0 +1,156 @@
+//! Where output goes: text for people, JSON lines for programs, and a question where one may be asked.
+//!
+//! ```text
+//!              without --json                 with --json
+//! page         standard output                nothing
+//! note         standard error                 nothing
+//! line         --json-into FILE, if any       standard output, and the file
+//! ```
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use code_core::{Error, ErrorKind, Host, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::{Options, ProgressMode};
+use crate::json::{self, Line};
+use crate::style::{Style, use_color, use_unicode};
+
+/// Where output goes.
+#[derive(Debug)]
+pub struct Screen {
+    /// How pages on standard output look.
+    pub style: Style,
+    /// How notes on standard error look.
+    pub notes: Style,
+    /// Whether standard output is JSON.
+    pub json: bool,
+    /// Whether only what matters is said.
+    pub quiet: bool,
+    /// Whether nothing is changed: every line says so.
+    pub dry_run: bool,
+    /// Whether a person can be asked.
+    pub interactive: bool,
+    into: Option<Mutex<File>>,
+    host: Arc<dyn Host>,
+}
+
+/// What stands before every line of a dry run.
+const DRY: &str = "dry run: ";
+
+impl Screen {
+    /// The screen that the options ask for.
+    ///
+    /// # Errors
+    /// `front::json-into` where the file cannot be written.
+    pub fn new(options: &Options, host: Arc<dyn Host>) -> Result<Screen> {
+        let env = &|name: &str| host.env(name);
+        let into = match &options.json_into {
+            Some(path) => Some(Mutex::new(File::create(path).map_err(|error| into_error(path, &error))?)),
+            None => None,
+        };
+        let json = options.json || options.progress == ProgressMode::Json;
+        let style = |terminal: bool, size: Option<usize>| Style {
+            width: size.unwrap_or(100).clamp(40, 140),
+            color: use_color(options.color, env, terminal),
+            unicode: use_unicode(env),
+            full: options.full,
+        };
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let columns = env("COLUMNS").and_then(|columns| columns.parse().ok());
+        let width = |fd| rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col));
+        let seen = |fd| width(fd).filter(|columns| *columns > 0).or(columns);
+        let (style, notes) =
+            (style(out, seen(rustix::stdio::stdout())), style(err, seen(rustix::stdio::stderr())));
+        Ok(Screen {
+            style,
+            notes,
+            json,
+            quiet: options.quiet || options.progress == ProgressMode::Quiet,
+            dry_run: options.dry_run,
+            interactive: !json && err && io::stdin().is_terminal(),
+            into,
+            host,
+        })
+    }
+
+    /// The time, as the host has it.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.host.now()
+    }
+
+    /// A page for people, on standard output.
+    pub fn page(&self, text: &str) {
+        if !self.json {
+            write(&mut io::stdout().lock(), &self.marked(text));
+        }
+    }
+
+    /// A page that `--quiet` leaves out.
+    pub fn detail(&self, text: &str) {
+        if !self.quiet {
+            self.page(text);
+        }
+    }
+
+    /// A note for people, on standard error.
+    pub fn note(&self, text: &str) {
+        if !self.json {
+            write(&mut io::stderr().lock(), &self.marked(text));
+        }
+    }
+
+    /// A line of JSON.
+    pub fn line(&self, mut line: Line) {
+        line.dry_run = self.dry_run;
+        let text = line.text() + "\n";
+        if self.json {
+            write(&mut io::stdout().lock(), &text);
+        }
+        if let Some(file) = &self.into {
+            write(&mut *file.lock().unwrap_or_else(PoisonError::into_inner), &text);
+        }
+    }
+
+    /// Whether JSON goes anywhere.
+    pub fn wants_json(&self) -> bool {
+        self.json || self.into.is_some()
+    }
+
+    /// The answer to a query: a page, and the same as JSON.
+    ///
+    /// # Errors
+    /// `json::write` where it has no JSON.
+    pub fn answer(&self, kind: &str, message: &str, page: &str, data: &impl Serialize) -> Result<()> {
+        self.page(page);
+        if self.wants_json() {
+            let data: Value = json::to_value(data)?;
+            self.line(Line::new(kind, self.now(), message, data));
+        }
+        Ok(())
+    }
+
+    fn marked(&self, text: &str) -> String {
+        if !self.dry_run {
+            return text.to_owned();
+        }
+        text.lines().map(|line| format!("{DRY}{line}\n")).collect()
+    }
+}
+
+/// Writes all of it; a reader that went away is no mistake of ours.
+fn write(to: &mut dyn Write, text: &str) {
+    // Nobody is left to be told: the exit code still says how it went.
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+fn into_error(path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Invalid, "front::json-into", "write the file of `--json-into`")
+        .help("name a file in a directory that exists and that you may write")
+        .with("path", path.display().to_string())
+        .because(error)
+}
