@@ -1,1 +1,5 @@
-//! (being built)
+//! The language layer of CODE: from words to a spec whose every value knows where it comes from.
+
+pub mod context;
+pub mod resolve;
+pub mod settings;

@@ -1,0 +1,473 @@
+//! Fills in what was not said of a component, layer under layer, each value with its origin.
+
+use code_core::diagnostic::Note;
+use code_core::intent::{Kind, Platform};
+use code_core::spec::Origin;
+use code_core::{Error, ErrorKind, Result};
+use serde_json::Value;
+
+use super::act::Scene;
+use super::draft::{Draft, Fields};
+use super::{SAMPLE, database, not_built, pick};
+use crate::context::Project;
+
+/// A component that an intent is about.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Its place in the draft.
+    pub(super) index: usize,
+    /// What was said of it, with its name and kind.
+    pub(super) said: Fields,
+    /// The names or kinds of what it needs, as said.
+    pub(super) needs: Vec<(String, Origin)>,
+}
+
+impl Part {
+    /// A part of which nothing new was said.
+    pub(super) fn unsaid(index: usize, draft: &Draft) -> Part {
+        let mut said = Fields::default();
+        for pointer in ["/name", "/kind"] {
+            if let Some(sourced) = draft.components[index].0.get(pointer) {
+                said.0.insert(pointer.to_owned(), sourced.clone());
+            }
+        }
+        Part { index, said, needs: Vec::new() }
+    }
+}
+
+/// Choices that bind once they are made, because data, or other people, depend on them.
+const STICKY: &[&str] = &["/engine", "/version", "/port", "/depends_on", "/restarts"];
+
+/// Seconds that a new process may take to become healthy, where nothing else is said.
+const HEALTH_TIMEOUT_SECONDS: u32 = 60;
+
+/// Whether components of a kind run code of the user's own.
+pub(super) fn runs_code(kind: &str) -> bool {
+    use Kind::{Api, Cron, Function, Job, Web, Worker};
+    Kind::from_word(kind).is_some_and(|kind| matches!(kind, Web | Api | Worker | Job | Cron | Function))
+}
+
+/// Whether a source is an address rather than a directory.
+pub(crate) fn is_remote(source: &str) -> bool {
+    source.contains("://") || source.starts_with("git@") || source.starts_with("github.com/")
+}
+
+/// Fills in all parts that an intent is about; `update` where a change of what exists was asked for.
+pub(super) fn fill_all(
+    draft: &mut Draft,
+    parts: Vec<Part>,
+    update: bool,
+    scene: &mut Scene<'_>,
+) -> Result<()> {
+    let mut parts = std::collections::VecDeque::from(parts);
+    let mut count = 0;
+    while let Some(part) = parts.pop_front() {
+        count += 1;
+        if count > code_core::spec::MAX_COMPONENTS * 2 {
+            return Err(Error::new(ErrorKind::Invalid, "spec::too-large", "take so many components")
+                .help("split the request, or the settings"));
+        }
+        // What was only just added has a name and a kind, and nothing to go back to.
+        let base = Some(draft.components[part.index].clone()).filter(|fields| fields.0.len() > 2);
+        let mut said = part.said;
+        dependencies(&mut said, &part.needs, base.as_ref(), draft, part.index, scene)?;
+        let others: Vec<u16> = taken_ports(draft, part.index, scene);
+        let platform = draft.top.text("/target/platform").and_then(platform).unwrap_or(Platform::Local);
+        let at = At { base: base.as_ref(), update, platform, taken: &others };
+        let fields = fill(said, &at, scene)?;
+        for need in fields.needs() {
+            if draft.index(&need).is_some() {
+                continue;
+            }
+            if !add_from_settings(&need, draft, scene) {
+                return Err(pick::unknown_component(&need, draft, &scene.place.deployment.to_string()));
+            }
+            parts.push_back(Part::unsaid(draft.components.len() - 1, draft));
+        }
+        draft.components[part.index] = fields;
+    }
+    wire(draft);
+    Ok(())
+}
+
+/// What surrounds a component while it is filled in.
+#[derive(Debug)]
+pub(super) struct At<'a> {
+    /// What it was.
+    pub(super) base: Option<&'a Fields>,
+    /// Whether a change of what exists was asked for in so many words.
+    pub(super) update: bool,
+    pub(super) platform: Platform,
+    /// Ports that other components have.
+    pub(super) taken: &'a [u16],
+}
+
+fn platform(word: &str) -> Option<Platform> {
+    serde_json::from_value(Value::String(word.to_owned())).ok()
+}
+
+/// Adds a component that only the settings know; false where they do not say what it is.
+pub(super) fn add_from_settings(name: &str, draft: &mut Draft, scene: &Scene<'_>) -> bool {
+    let settings = &scene.context.settings;
+    for (pointer, part) in settings.parts(scene.environment(), name) {
+        if let Some(kind) = part.kind() {
+            let mut fields = Fields::default();
+            fields.set("/name", name, settings.origin(&pointer), false);
+            fields.set("/kind", kind.as_str(), settings.origin(&format!("{pointer}/kind")), false);
+            draft.components.push(fields);
+            return true;
+        }
+    }
+    false
+}
+
+/// Turns names and kinds of what is needed into names.
+fn dependencies(
+    said: &mut Fields,
+    needs: &[(String, Origin)],
+    base: Option<&Fields>,
+    draft: &Draft,
+    index: usize,
+    scene: &Scene<'_>,
+) -> Result<()> {
+    let Some((_, origin)) = needs.first() else { return Ok(()) };
+    let mut names = base.map(Fields::needs).unwrap_or_default();
+    for (need, _) in needs {
+        let mut found: Vec<String> = Vec::new();
+        if draft.index(need).is_some() || !scene.context.settings.parts(scene.environment(), need).is_empty()
+        {
+            found.push(need.clone());
+        } else {
+            let of_kind = |(i, part): &(usize, &Fields)| *i != index && part.kind() == need;
+            found.extend(
+                draft.components.iter().enumerate().filter(of_kind).map(|(_, p)| p.name().to_owned()),
+            );
+        }
+        if found.is_empty() {
+            return Err(pick::unknown_component(need, draft, &scene.place.deployment.to_string()));
+        }
+        for name in found {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    said.set("/depends_on", names, origin.clone(), true);
+    Ok(())
+}
+
+/// An app whose words say nothing of what it needs gets the one database beside it: without its address,
+/// neither would be of use to the other.
+fn wire(draft: &mut Draft) {
+    let databases: Vec<String> =
+        draft.components.iter().filter(|c| c.kind() == "database").map(|c| c.name().to_owned()).collect();
+    let [database] = databases.as_slice() else { return };
+    if draft.components.iter().any(|c| c.has("/depends_on")) {
+        return;
+    }
+    for part in draft.components.iter_mut().filter(|part| runs_code(part.kind())) {
+        part.fill("/depends_on", vec![database.clone()], Origin::default("there is one database beside it"));
+    }
+}
+
+/// The ports of this and all other deployments' components, but the one at `index`.
+fn taken_ports(draft: &Draft, index: usize, scene: &Scene<'_>) -> Vec<u16> {
+    let port = |fields: &Fields| fields.number("/port").and_then(|port| u16::try_from(port).ok());
+    let here = draft.components.iter().enumerate().filter(|(i, _)| *i != index).filter_map(|(_, c)| port(c));
+    let there = scene
+        .context
+        .history
+        .deployed()
+        .filter(|(deployment, _)| **deployment != scene.place.deployment)
+        .filter(|(_, spec)| spec.target.platform == Platform::Local)
+        .flat_map(|(_, spec)| spec.components.iter().filter_map(|c| c.port));
+    here.chain(there).collect()
+}
+
+/// One component, complete.
+pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<Fields> {
+    let name = said.name().to_owned();
+    let kind = said.kind().to_owned();
+    let mut fields = said;
+    let settings = from_settings(&name, at.base, &fields, scene);
+    under(&mut fields, settings);
+    if let Some(base) = at.base {
+        let mut before = base.clone();
+        before.0.retain(|_, sourced| sourced.said);
+        if fields.has("/version") && !fields.has("/image") {
+            retag(&mut fields, &mut before);
+        }
+        under(&mut fields, before);
+    }
+    if kind == "database" {
+        database::choose(&mut fields, at, scene)?;
+    }
+    if (runs_code(&kind) || kind == "static_site") && !fields.has("/image") {
+        files(&mut fields, at, scene)?;
+    }
+    if let Some(base) = at.base {
+        let mut kept = base.clone();
+        kept.0.retain(|pointer, _| STICKY.contains(&pointer.as_str()));
+        if base.text("/engine").is_some_and(|engine| fields.text("/engine").is_some_and(|now| now != engine))
+        {
+            kept.remove("/version");
+            kept.remove("/port");
+        }
+        under(&mut fields, kept);
+    } else {
+        remember(&mut fields, scene);
+    }
+    if kind == "database" {
+        database::settle(&mut fields, at, scene)?;
+    }
+    port(&mut fields, at, scene)?;
+    fields.fill("/replicas/min", 1, Origin::default("one is enough until more is asked for"));
+    fields.fill("/replicas/max", 1, Origin::default("one is enough until more is asked for"));
+    align_replicas(&mut fields);
+    let private =
+        if at.platform == Platform::Local { "only this machine reaches it" } else { "not asked for" };
+    fields.fill("/public", false, Origin::default(private));
+    if matches!(kind.as_str(), "web" | "api") {
+        let why = "long enough for most apps to start";
+        fields.fill("/health/timeout_seconds", HEALTH_TIMEOUT_SECONDS, Origin::default(why));
+    }
+    if fields.has("/source") && !fields.has("/release") {
+        scene.unreleased.push(name);
+    }
+    Ok(fields)
+}
+
+/// Takes a weaker layer, unless it speaks of other files: an image and a source exclude each other, and how
+/// to build and start belongs to its source.
+fn under(fields: &mut Fields, mut weaker: Fields) {
+    if fields.has("/image") {
+        ["/source", "/build", "/start", "/release"].into_iter().for_each(|pointer| weaker.remove(pointer));
+    }
+    if let Some(source) = fields.text("/source") {
+        weaker.remove("/image");
+        if weaker.text("/source") != Some(source) {
+            ["/build", "/start", "/release"].into_iter().for_each(|pointer| weaker.remove(pointer));
+        }
+    }
+    fields.under(weaker);
+}
+
+/// One end of a range that was said moves a default of the other end that would cross it.
+fn align_replicas(fields: &mut Fields) {
+    let ends = ("/replicas/min", "/replicas/max");
+    if fields.number(ends.0) <= fields.number(ends.1) {
+        return;
+    }
+    let is_default = |pointer| matches!(fields.origin(pointer), Some(Origin::Default { .. }));
+    let (from, to) = if is_default(ends.0) { (ends.1, ends.0) } else { (ends.0, ends.1) };
+    if is_default(to)
+        && let Some(sourced) = fields.0.get(from).cloned()
+    {
+        fields.0.insert(to.to_owned(), sourced);
+    }
+}
+
+/// A new version of a component that runs from an image is a new tag of that image.
+fn retag(fields: &mut Fields, before: &mut Fields) {
+    let Some(image) = before.text("/image").map(str::to_owned) else { return };
+    let name = image.split('@').next().unwrap_or(&image);
+    let after_host = name.rfind('/').map_or(0, |slash| slash + 1);
+    let name = name[after_host..].find(':').map_or(name, |colon| &name[..after_host + colon]);
+    if let Some(version) = fields.0.remove("/version")
+        && let Some(tag) = version.value.as_str()
+    {
+        fields.set("/image", format!("{name}:{tag}"), version.origin, true);
+        before.remove("/image");
+    }
+}
+
+/// What the settings say of a component, with a note where that takes back what was said before.
+fn from_settings(name: &str, base: Option<&Fields>, said: &Fields, scene: &mut Scene<'_>) -> Fields {
+    let settings = &scene.context.settings;
+    let mut all = Fields::default();
+    for (at, part) in settings.parts(scene.environment(), name) {
+        let mut fields = Fields::of(part, false, |pointer| settings.origin(&format!("{at}{pointer}")));
+        fields.remove("/kind");
+        if let Some(engine) = fields.0.get_mut("/engine")
+            && let Some(text) = engine.value.as_str()
+        {
+            engine.value = database::canonical(text).into();
+        }
+        all.under(fields);
+    }
+    for (pointer, setting) in &all.0 {
+        let Some(before) = base.and_then(|base| base.0.get(pointer)) else { continue };
+        if before.said && before.value != setting.value && !said.has(pointer) {
+            let field = pointer.trim_start_matches('/').replace('/', ".");
+            let message = format!(
+                "`{field}` of `{name}` goes from {} back to {}: {} says so",
+                before.value, setting.value, setting.origin
+            );
+            scene.notes.push(Note::warning("resolve::setting-wins", message));
+        }
+    }
+    all
+}
+
+/// Choices of a component of that name that was deployed before and is gone: its data may still be there.
+fn remember(fields: &mut Fields, scene: &Scene<'_>) {
+    let history = &scene.context.history;
+    let deployment = &scene.place.deployment;
+    let name = fields.name().to_owned();
+    let Some((revision, component)) = history.last_with(deployment, &name) else { return };
+    if component.kind.as_str() != fields.kind() {
+        return;
+    }
+    let same_engine = fields.text("/engine").is_none_or(|engine| component.engine.as_deref() == Some(engine));
+    let before = Fields::of(component, false, |pointer| Origin::Revision {
+        revision: history.was(deployment, revision, &name, pointer).revision,
+    });
+    let mut kept = before;
+    kept.0.retain(|pointer, _| ["/engine", "/version", "/port"].contains(&pointer.as_str()));
+    if !same_engine {
+        kept = Fields::default();
+    }
+    fields.under(kept);
+}
+
+/// Where a component's files are, and how they are built and started.
+fn files(fields: &mut Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<()> {
+    let context = scene.context;
+    let name = fields.name().to_owned();
+    if fields.text("/source") == Some(SAMPLE) {
+        return Ok(());
+    }
+    let said_source = fields.text("/source").map(str::to_owned);
+    let project: Option<&Project> = match &said_source {
+        Some(source) if is_remote(source) => {
+            return Err(not_built(
+                &format!("fetch `{source}`"),
+                "clone it, and name its directory with `--project DIR`",
+            ));
+        }
+        Some(source) => context
+            .sources
+            .get(source)
+            .or(context.project.as_ref().filter(|project| project.dir == *source || source == ".")),
+        None => context.project.as_ref(),
+    };
+    let Some(project) = project else {
+        return no_project(fields, at, said_source, scene);
+    };
+    match said_source {
+        None => {
+            let origin = match context.options.project {
+                true => Origin::Option { name: "--project".into() },
+                false => project.recognised.clone(),
+            };
+            fields.fill("/source", project.dir.as_str(), origin);
+        }
+        // The place is what was said; where it is on this machine is what runs.
+        Some(_) => {
+            if let Some(source) = fields.0.get_mut("/source") {
+                source.value = project.dir.as_str().into();
+            }
+        }
+    }
+    if fields.kind() == "static_site" || fields.has("/release") {
+        return Ok(());
+    }
+    let started = fields.has("/start");
+    if !started {
+        let start = project.start(&name, fields.kind())?;
+        fields.fill("/start", start.value.clone(), start.origin.clone());
+    }
+    if !fields.has("/build") {
+        match &project.build {
+            Ok(Some(build)) => fields.fill("/build", build.value.clone(), build.origin.clone()),
+            Ok(None) => {}
+            // Who says how it starts may have built it, too.
+            Err(_) if started => {}
+            Err(error) => return Err(error.clone()),
+        }
+    }
+    if at.platform == Platform::Local && !started {
+        let missing = project.programs.iter().find(|program| !context.machine.programs.contains(*program));
+        if let Some(program) = missing {
+            return Err(Project::missing_program(program, &project.recognised));
+        }
+    }
+    Ok(())
+}
+
+/// The files of a component where no project is in sight: those that it had, else the sample app.
+fn no_project(
+    fields: &mut Fields,
+    at: &At<'_>,
+    said_source: Option<String>,
+    scene: &Scene<'_>,
+) -> Result<()> {
+    let name = fields.name().to_owned();
+    let before = at.base.and_then(|base| base.text("/source")).filter(|source| *source != SAMPLE);
+    if let Some(base) = at.base
+        && before.is_some()
+        && said_source.as_deref().is_none_or(|said| before == Some(said))
+    {
+        let mut kept = base.clone();
+        kept.0.retain(|pointer, _| ["/source", "/build", "/start"].contains(&pointer.as_str()));
+        fields.under(kept);
+        return Ok(());
+    }
+    let dir = &scene.context.dir;
+    let missing = |message: String| {
+        Err(Error::new(ErrorKind::NotFound, "resolve::no-source", message)
+            .help("name the directory of the app with `--project DIR`, or with `source` in code.toml")
+            .with("directory", dir.as_str()))
+    };
+    if fields.has("/start") && said_source.is_some() || fields.has("/release") {
+        return Ok(());
+    }
+    if let Some(source) = said_source {
+        return missing(format!("find an app in `{source}` for `{name}`"));
+    }
+    if let Some(engine) = fields.text("/engine") {
+        return missing(format!("find the files of `{name}` ({engine}) in {dir}"));
+    }
+    if !matches!(fields.kind(), "web" | "api") {
+        return missing(format!("find the files of `{name}` ({}) in {dir}", fields.kind()));
+    }
+    fields.fill("/source", SAMPLE, Origin::default(format!("no app found in {dir}: the sample app")));
+    Ok(())
+}
+
+/// The port of a component's stable address on this machine.
+fn port(fields: &mut Fields, at: &At<'_>, scene: &Scene<'_>) -> Result<()> {
+    let listens = matches!(fields.kind(), "web" | "api" | "static_site")
+        || (fields.kind() == "database" && fields.text("/engine") == Some("postgresql"));
+    if at.platform != Platform::Local {
+        return Ok(());
+    }
+    if let Some(port) = fields.number("/port") {
+        let kept = matches!(fields.origin("/port"), Some(Origin::Revision { .. }));
+        if !kept && at.taken.iter().any(|taken| u64::from(*taken) == port) {
+            let name = fields.name().to_owned();
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "resolve::port-taken",
+                format!("give port {port} to `{name}`: another component has it"),
+            )
+            .help("choose another port, or leave it out: a free one is found"));
+        }
+        return Ok(());
+    }
+    if !listens {
+        return Ok(());
+    }
+    match scene.context.machine.free_ports.iter().find(|port| !at.taken.contains(port)) {
+        Some(port) => {
+            fields.fill("/port", *port, Origin::default("the first free port"));
+            Ok(())
+        }
+        None => Err(Error::new(
+            ErrorKind::Failed,
+            "resolve::no-port",
+            format!("find a free port for `{}`", fields.name()),
+        )
+        .help("say one in the request (\"on port 9000\") or in code.toml, or stop what uses them")),
+    }
+}

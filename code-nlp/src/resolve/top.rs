@@ -1,0 +1,96 @@
+//! The values of a spec that are not of a component: where, under which rules, within which limits.
+
+use code_core::intent::Intent;
+use code_core::spec::{Origin, SPEC_VERSION, Spec};
+use serde_json::Value;
+
+use super::act::Scene;
+use super::draft::Fields;
+use crate::settings::escape;
+
+/// Fills in what an intent leaves open. The rules of the settings as they are now always count.
+pub(super) fn fill(top: &mut Fields, intent: &Intent, scene: &Scene<'_>) {
+    let mut said =
+        Fields::of(&intent.target, true, |pointer| scene.words.origin(&format!("/target{pointer}")));
+    said = under_key("/target", said);
+    let limits = Fields::of(&intent.constraints, true, |pointer| {
+        scene.words.origin(&format!("/constraints{pointer}"))
+    });
+    said.under(under_key("/constraints", limits));
+    fill_under(top, said, scene);
+}
+
+/// The same under values that were said elsewhere: in a spec file.
+pub(super) fn fill_under(top: &mut Fields, said: Fields, scene: &Scene<'_>) {
+    let context = scene.context;
+    let environment = scene.environment();
+    let base = std::mem::take(top);
+    *top = said;
+    top.fill("/version", SPEC_VERSION, Origin::default("the format's version"));
+    let deployment = &scene.place.deployment;
+    top.fill("/application", deployment.application(), scene.place.application.clone());
+    top.fill("/environment", environment, scene.place.environment.clone());
+    if let Some(platform) = context.options.platform {
+        top.fill("/target/platform", platform.as_str(), Origin::Option { name: "--platform".into() });
+    }
+    top.under(from_settings(scene));
+    if let Some((protected, origin)) = context.settings.protected(environment) {
+        top.fill("/protected", protected, origin);
+    }
+    // Without settings for it, an environment stays under the rules that it had.
+    let listed = context.settings.environments.contains_key(environment);
+    let mut kept = base;
+    kept.0.retain(|pointer, sourced| {
+        let rule = ["/protected", "/delete_budget"].contains(&pointer.as_str());
+        pointer.starts_with("/target/") || sourced.said || (rule && !listed)
+    });
+    for pointer in ["/version", "/application", "/environment"] {
+        kept.remove(pointer);
+    }
+    top.under(kept);
+    top.fill("/target/platform", "local", Origin::default("this machine"));
+    top.fill("/protected", false, Origin::default(format!("no setting protects {environment}")));
+    let budget = default_delete_budget();
+    top.fill("/delete_budget", budget, Origin::default("enough for a small deployment"));
+    if top.has("/constraints/budget_monthly") {
+        top.fill("/constraints/currency", "USD", Origin::default("no currency was said"));
+    }
+}
+
+fn from_settings(scene: &Scene<'_>) -> Fields {
+    let mut fields = Fields::default();
+    let name = scene.environment();
+    let settings = &scene.context.settings;
+    let Some(environment) = settings.environments.get(name) else { return fields };
+    let mut set = |pointer: &str, key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            let origin = settings.origin(&format!("/environments/{}/{key}", escape(name)));
+            fields.set(pointer, value, origin, false);
+        }
+    };
+    let text = |value: &Option<String>| value.clone().map(Value::String);
+    set("/target/platform", "platform", environment.platform.map(|p| p.as_str().into()));
+    set("/target/region", "region", text(&environment.region));
+    set("/target/cluster", "cluster", text(&environment.cluster));
+    set("/target/namespace", "namespace", text(&environment.namespace));
+    set("/delete_budget", "delete_budget", environment.delete_budget.map(Value::from));
+    if let Some(budget) = &environment.budget {
+        set("/constraints/budget_monthly", "budget/monthly", Some(budget.monthly.into()));
+        set("/constraints/currency", "budget/currency", text(&budget.currency));
+    }
+    let compliance = &environment.compliance;
+    set("/constraints/compliance", "compliance", (!compliance.is_empty()).then(|| compliance.clone().into()));
+    fields
+}
+
+/// The format's own default, so that it is written in one place.
+fn default_delete_budget() -> Value {
+    let minimal =
+        serde_json::json!({ "version": 1, "application": "a", "environment": "b", "components": [] });
+    serde_json::from_value::<Spec>(minimal).map_or(Value::from(10), |spec| spec.delete_budget.into())
+}
+
+/// Fields moved below a key.
+pub(super) fn under_key(key: &str, fields: Fields) -> Fields {
+    Fields(fields.0.into_iter().map(|(pointer, sourced)| (format!("{key}{pointer}"), sourced)).collect())
+}

@@ -1,0 +1,185 @@
+//! What a project says once, so that requests need not: `code.toml` at its root.
+//!
+//! ```text
+//! code.toml ──read──▶ Settings ──▶ resolve      values, each with file:line as its origin
+//!                        └───────▶ Vocabulary   names and words for the parser
+//! ```
+//!
+//! The file is found by walking up from a directory, as git finds `.git`. Reading is strict: a key that is
+//! not known is an error with the nearest known one, because a misspelt `protected` must not be ignored.
+//! The format's JSON schema is `docs/schema/code.toml.schema.json`.
+
+mod lines;
+mod part;
+mod read;
+mod vocabulary;
+
+use std::collections::BTreeMap;
+
+use code_core::intent::{Kind, Platform};
+use code_core::spec::Origin;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use part::{Health, PartSettings, Replicas};
+pub(crate) use read::nearest;
+
+use lines::Lines;
+
+/// The name of the file.
+pub const SETTINGS_FILE: &str = "code.toml";
+/// The largest file that is read, in bytes.
+pub const MAX_SETTINGS_BYTES: usize = 256 * 1024;
+
+/// The settings of a project.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "code.toml")]
+pub struct Settings {
+    /// The application's name; else the project's own name is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// The environments that exist, by name. Where any is listed, no other may be named.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<String, Environment>,
+    /// What components are when nothing else is said, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, PartSettings>,
+    /// Words of this project that requests may use.
+    #[serde(skip_serializing_if = "Words::is_empty")]
+    pub vocabulary: Words,
+    /// Directories of further policies, relative to this file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    #[serde(skip)]
+    lines: Lines,
+}
+
+/// The settings of one environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Environment {
+    /// Where it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// A cloud's region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// A cluster's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// A namespace in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Whether changes need the approval of another person, and nothing unknown is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// How many other people must approve: 0, or 1, which is what `protected` means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1))]
+    pub approvals: Option<u32>,
+    /// Whether nothing may be changed here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// How many resources one plan may take away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_budget: Option<u32>,
+    /// What it may cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What it must comply with: `hipaa`, `pci-dss`, `soc2`, `gdpr`, `iso27001`, `fedramp`, `cis`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compliance: Vec<String>,
+    /// What components are here, where that differs from `components` of the whole project.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, PartSettings>,
+}
+
+/// What an environment may cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The most in a month, in `currency`.
+    pub monthly: f64,
+    /// ISO 4217; `USD` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
+/// Words of a project that requests may use.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Words {
+    /// Environments beside those that have settings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
+    /// Applications beside this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<String>,
+    /// Components beside those that have settings, with what they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, Kind>,
+    /// Products of the project's own, with the kind that each stands for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub products: BTreeMap<String, Kind>,
+    /// A word, and the known word that it stands for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub synonyms: BTreeMap<String, String>,
+}
+
+impl Words {
+    fn is_empty(&self) -> bool {
+        *self == Words::default()
+    }
+}
+
+impl Settings {
+    /// The file that they were read from; `None` where there is none.
+    pub fn path(&self) -> Option<&str> {
+        self.lines.path()
+    }
+
+    /// Where the setting at a JSON pointer (`/environments/staging/platform`) stands.
+    pub fn origin(&self, pointer: &str) -> Origin {
+        self.lines.origin(pointer)
+    }
+
+    /// The environments that may be named: empty where any may.
+    pub fn environment_names(&self) -> impl Iterator<Item = &str> {
+        self.environments.keys().map(String::as_str)
+    }
+
+    /// Whether changes in this environment need the approval of another person, with where that is said.
+    pub fn protected(&self, environment: &str) -> Option<(bool, Origin)> {
+        let settings = self.environments.get(environment)?;
+        let at = |key: &str| self.origin(&format!("/environments/{}/{key}", escape(environment)));
+        match (settings.protected, settings.approvals) {
+            (Some(protected), _) => Some((protected, at("protected"))),
+            (None, Some(approvals)) => Some((approvals > 0, at("approvals"))),
+            (None, None) => None,
+        }
+    }
+
+    /// The settings of a component in an environment, strongest first, with the pointer of each.
+    pub(crate) fn parts(&self, environment: &str, name: &str) -> Vec<(String, &PartSettings)> {
+        let here = self.environments.get(environment).and_then(|e| e.components.get(name));
+        let name_in = escape(name);
+        let here = here.map(|p| (format!("/environments/{}/components/{name_in}", escape(environment)), p));
+        let everywhere = self.components.get(name).map(|p| (format!("/components/{name_in}"), p));
+        here.into_iter().chain(everywhere).collect()
+    }
+
+    /// The names of components that have settings in an environment.
+    pub(crate) fn component_names(&self, environment: &str) -> Vec<&str> {
+        let here = self.environments.get(environment).into_iter().flat_map(|e| e.components.keys());
+        let mut names: Vec<&str> = self.components.keys().chain(here).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// A name as one part of a JSON pointer (RFC 6901).
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
