@@ -14,7 +14,7 @@ pub mod report;
 pub mod spans;
 
 #[cfg(test)]
-mod journal;
+mod tests;
 
 pub use self::metrics::Metrics;
 pub use self::spans::Spans;

@@ -226,7 +226,7 @@ impl Exposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal;
+    use crate::tests;
 
     fn counted(events: &[Event]) -> Metrics {
         let metrics = Metrics::new();
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_run_that_was_rolled_back_is_counted() {
-        let metrics = counted(&journal::rolled_back());
+        let metrics = counted(&tests::rolled_back());
         let counts = metrics.counts();
         assert_eq!(counts.open, 0);
         assert_eq!(counts.runs, BTreeMap::from([("rolled_back", 1)]));
@@ -251,12 +251,12 @@ mod tests {
 
     #[test]
     fn what_prometheus_reads() {
-        insta::assert_snapshot!(counted(&journal::rolled_back()).prometheus());
+        insta::assert_snapshot!(counted(&tests::rolled_back()).prometheus());
     }
 
     #[test]
     fn a_resumed_run_of_another_program_is_counted_without_its_plan() {
-        let mut events = journal::rolled_back();
+        let mut events = tests::rolled_back();
         let begin = events.iter().position(|e| matches!(e.body, Body::StepRetries { .. })).unwrap();
         events[begin - 1].body = Body::RunResumed { run: RunId(1), holder: "other".into() };
         let counts = counted(&events[begin - 1..]).counts();
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_open_run_is_open() {
-        let events = journal::rolled_back();
+        let events = tests::rolled_back();
         assert_eq!(counted(&events[..events.len() - 1]).counts().open, 1);
     }
 }

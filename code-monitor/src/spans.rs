@@ -153,7 +153,7 @@ mod tests {
     use tracing::{Metadata, Subscriber};
 
     use super::*;
-    use crate::journal;
+    use crate::tests;
 
     /// Writes down what it is told, a line each.
     #[derive(Clone, Default)]
@@ -214,17 +214,17 @@ mod tests {
         let lines = Lines::default();
         tracing::subscriber::with_default(lines.clone(), || {
             let spans = Spans::new();
-            journal::rolled_back().iter().for_each(|event| spans.offer(event));
+            tests::rolled_back().iter().for_each(|event| spans.offer(event));
         });
         let lines = lines.0.lock().unwrap().0.join("\n");
         // The digest of a plan changes with every new field of a noun.
-        insta::assert_snapshot!(lines.replace(&journal::plan_id().short(), "PLAN"));
+        insta::assert_snapshot!(lines.replace(&tests::plan_id().short(), "PLAN"));
     }
 
     #[test]
     fn without_a_subscriber_nothing_happens() {
         let spans = Spans::new();
-        journal::rolled_back().iter().for_each(|event| spans.offer(event));
+        tests::rolled_back().iter().for_each(|event| spans.offer(event));
         assert!(spans.0.lock().unwrap().runs.is_empty());
         assert!(spans.0.lock().unwrap().steps.is_empty());
     }

@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask ci`.
+//!
+//! ```text
+//! .ci/run ──▶ xtask ci ──┬─▶ tidy    what no compiler checks: error pages, links, words, crates
+//!                        ├─▶ test    prepares the machine, runs the tests, counts
+//!                        └─▶ clippy, doc, deny
+//! ```
+
+mod ci;
+mod prepare;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test [--ci]     Prepare what the tests need, run them all, and count
+                  (--ci: with all features; whatever is skipped is a failure)
+  tidy [--fix]    Check what no compiler checks (--fix: write what can be written)
+  ci              Everything that CI does: tidy, test --ci, clippy, doc, deny
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let good = match args.as_slice() {
+        ["test"] => test::run(false).print(),
+        ["test", "--ci"] => test::run(true).print(),
+        ["tidy"] => tidy::run(false),
+        ["tidy", "--fix"] => tidy::run(true),
+        ["ci"] => ci::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            true
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The commands that [`USAGE`] lists, for the check that the documents name no other.
+const COMMANDS: [&str; 3] = ["test", "tidy", "ci"];

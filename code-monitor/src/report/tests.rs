@@ -4,7 +4,7 @@ use code_core::store::Seq;
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::{Journal, same};
+use crate::tests::{Journal, same};
 
 /// The page without its style, a tag a line; digests are left out, as every new field of a noun changes them.
 fn body(html: &str) -> String {
