@@ -1,5 +1,7 @@
 //! The built-in policies, each with what passes it, what fails it and what it cannot tell.
 
+#![cfg(test)]
+
 use code_core::scanner::Verdict::{self, Fail, Pass, Unknown};
 use code_core::scanner::{Finding, Severity};
 use code_security::RegoScanner;
