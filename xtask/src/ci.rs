@@ -57,8 +57,6 @@ fn deny() -> Option<Command> {
         );
         return None;
     };
-    Some(shell::command(
-        program,
-        &["--workspace", "--all-features", "--locked", "check", "bans", "licenses", "sources"],
-    ))
+    let args = ["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    Some(shell::command(program, &args))
 }

@@ -86,9 +86,8 @@ fn path(code: &str) -> String {
 /// The codes in the sources, tests left aside, each with where it stands first.
 fn codes(tree: &Tree) -> BTreeMap<String, String> {
     let mut codes = BTreeMap::new();
-    let sources = |file: &&File| {
-        (file.path.starts_with("code-") || file.path.starts_with("examples/")) && !file.is_test()
-    };
+    let sources =
+        |file: &&File| (file.path.starts_with("code-") || file.path.starts_with("examples/")) && !file.test;
     for file in tree.ending(".rs").filter(sources) {
         for (number, line) in file.code() {
             for code in codes_in(line) {

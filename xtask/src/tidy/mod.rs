@@ -51,6 +51,8 @@ pub(crate) struct Tree {
 pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) text: String,
+    /// Whether it is Rust that only tests use.
+    pub(crate) test: bool,
 }
 
 impl Tree {
@@ -64,6 +66,7 @@ impl Tree {
             }
         }
         tree.files.sort_by(|a, b| a.path.cmp(&b.path));
+        tree.mark_tests();
         tree
     }
 
@@ -77,7 +80,19 @@ impl Tree {
             }
         } else if let (Ok(relative), Ok(text)) = (path.strip_prefix(root), fs::read_to_string(path)) {
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-            self.files.push(File { path: parts.join("/"), text });
+            self.files.push(File { path: parts.join("/"), text, test: false });
+        }
+    }
+
+    /// Marks what lies in a place for tests, and the modules that are declared for tests only.
+    fn mark_tests(&mut self) {
+        let declared: Vec<String> = self.ending(".rs").flat_map(File::test_modules).collect();
+        for file in &mut self.files {
+            let place = |part| matches!(part, "tests" | "tests.rs" | "benches" | "fuzz");
+            file.test = file.path.split('/').any(place)
+                || declared.iter().any(|module| {
+                    file.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+                });
         }
     }
 
@@ -93,15 +108,26 @@ impl Tree {
 
     #[cfg(test)]
     fn of(files: &[(&str, &str)]) -> Tree {
-        let file = |(path, text): &(&str, &str)| File { path: (*path).into(), text: (*text).into() };
-        Tree { files: files.iter().map(file).collect() }
+        let file =
+            |(path, text): &(&str, &str)| File { path: (*path).into(), text: (*text).into(), test: false };
+        let mut tree = Tree { files: files.iter().map(file).collect() };
+        tree.mark_tests();
+        tree
     }
 }
 
 impl File {
-    /// Whether it is Rust that only tests use.
-    fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "fuzz"))
+    /// The paths, without ending, of the modules that it declares for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let (dir, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let dir = match name {
+            "mod.rs" | "lib.rs" | "main.rs" => dir.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let pairs = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+        let name = |line: &str| Some(line.strip_suffix(';')?.rsplit_once("mod ")?.1.to_owned());
+        pairs.filter_map(|pair| name(pair[1])).map(|name| format!("{dir}/{name}")).collect()
     }
 
     /// The lines that are built into a program, with their numbers: without comments and the module of tests,
@@ -115,5 +141,29 @@ impl File {
             (!tests).then_some((i + 1, line))
         })
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_for_tests_are_known() {
+        let tree = Tree::of(&[
+            ("a/src/lib.rs", "#[cfg(test)]\nmod samples;\nmod real;\n"),
+            ("a/src/real.rs", "    #[cfg(test)]\n    pub(crate) mod fake;\n"),
+            ("a/src/real/fake.rs", ""),
+            ("a/src/samples/deep.rs", ""),
+            ("a/tests/it.rs", ""),
+        ]);
+        let tests: Vec<_> = tree.files.iter().filter(|f| f.test).map(|f| f.path.as_str()).collect();
+        assert_eq!(tests, ["a/src/real/fake.rs", "a/src/samples/deep.rs", "a/tests/it.rs"]);
+    }
+
+    #[test]
+    fn the_module_of_tests_and_comments_are_no_code() {
+        let tree = Tree::of(&[("a.rs", "one\n// two\n#[cfg(test)]\nmod tests {\n    five\n}\n")]);
+        assert_eq!(tree.files[0].code().collect::<Vec<_>>(), [(1, "one")]);
     }
 }

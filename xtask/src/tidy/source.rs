@@ -4,7 +4,7 @@ use super::{File, Tree};
 
 /// A file of sources is one idea; above this many lines (tests not counted) it has to say why it is longer,
 /// in a line `// tidy: long, because …`.
-const LONGEST: usize = 600;
+const LONGEST: usize = 650;
 
 pub(super) fn check(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -39,11 +39,11 @@ fn left_over(file: &File, complaints: &mut Vec<String>) {
                 complaints.push(format!("{}:{}: `{word}` is left over", file.path, i + 1));
             }
         }
-        for path in ["/work/", "/root/.", "/home/"] {
+        for path in ["/work/", "/root/."] {
             // A path in prose or code that is one machine's, not a part of another path (`docs/work/`).
             let alone =
                 |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || ".-_{}>$".contains(c));
-            if line.match_indices(path).any(|(at, _)| alone(at)) && !file.is_test() {
+            if line.match_indices(path).any(|(at, _)| alone(at)) && !file.test {
                 complaints.push(format!("{}:{}: `{path}` is a path of one machine", file.path, i + 1));
             }
         }
@@ -52,7 +52,7 @@ fn left_over(file: &File, complaints: &mut Vec<String>) {
 
 fn long(file: &File, complaints: &mut Vec<String>) {
     let lines = file.code().last().map_or(0, |(number, _)| number);
-    if lines > LONGEST && !file.is_test() && !file.text.contains("// tidy: long, because ") {
+    if lines > LONGEST && !file.test && !file.text.contains("// tidy: long, because ") {
         complaints.push(format!(
             "{}: {lines} lines; split it, or say why it is long: `// tidy: long, because …`",
             file.path
@@ -62,7 +62,7 @@ fn long(file: &File, complaints: &mut Vec<String>) {
 
 /// A library prints nothing: the program that embeds it owns the terminal.
 fn silent(file: &File, complaints: &mut Vec<String>) {
-    if !file.path.starts_with("code-") || !file.path.contains("/src/") || file.is_test() {
+    if !file.path.starts_with("code-") || !file.path.contains("/src/") || file.test {
         return;
     }
     for (number, line) in file.code() {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_long_file_says_why() {
         let long = "let a = 1;\n".repeat(LONGEST + 1);
-        check_one("code-core/src/a.rs", &long, "601 lines");
+        check_one("code-core/src/a.rs", &long, "651 lines");
         check_one("code-core/src/a.rs", &format!("// tidy: long, because it is a list\n{long}"), "");
         check_one("code-core/src/tests.rs", &long, "");
     }
