@@ -70,6 +70,7 @@ pub mod host;
 pub mod id;
 pub mod intent;
 pub mod layout;
+pub mod local;
 pub mod memory;
 pub mod parser;
 pub mod plan;

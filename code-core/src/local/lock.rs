@@ -1,0 +1,167 @@
+//! Who may write a log: an exclusive lock of the operating system, which ends with its holder.
+//!
+//! ```text
+//! shop@staging.lock   locked with flock(2) by the holder for as long as it lives; says who it is
+//! shop@staging.head   the last fence, and how far the log was known to be good when a lease began or ended
+//! ```
+//!
+//! A holder that is stopped still holds: it may go on at any moment. One that is dead holds nothing, since
+//! the system closed its files. The lock file itself stays: it is the lock on it that counts.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::file;
+use super::journal::{Hash, Place};
+use super::log::io_error;
+use crate::store::{self, Seq};
+use crate::{Digest, Result};
+
+/// Who holds a lock, as the lock file says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Holder {
+    /// As a person would name them.
+    pub(super) holder: String,
+    /// The user of the process.
+    pub(super) user: String,
+    /// The process.
+    pub(super) pid: u32,
+    /// The program that it runs.
+    pub(super) command: String,
+    /// Since when.
+    pub(super) since: Timestamp,
+}
+
+impl Holder {
+    fn name(&self) -> String {
+        let mut extras = Vec::new();
+        if !self.holder.contains(&self.user) {
+            extras.push(self.user.clone());
+        }
+        if !self.holder.contains(&self.pid.to_string()) {
+            extras.push(format!("process {}", self.pid));
+        }
+        if !self.holder.contains(&self.command) {
+            extras.push(format!("`{}`", self.command));
+        }
+        if is_stopped(self.pid) {
+            extras.push(format!("stopped: `kill -CONT {}` lets it go on", self.pid));
+        }
+        if extras.is_empty() {
+            self.holder.clone()
+        } else {
+            format!("{} ({})", self.holder, extras.join(", "))
+        }
+    }
+}
+
+/// A lock that is held; dropping it lets it go.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who holds it and for how long.
+    pub(super) fn take(path: &Path, deployment: &str, holder: &Holder) -> Result<Lock> {
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(|error| io_error("lock", path, error))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(locked(path, deployment, holder.since)),
+                Err(error) => return Err(io_error("lock", path, error.into())),
+            }
+            let lock = Lock { path: path.to_owned(), file };
+            // Somebody may have removed the file between the two: then another one is the lock now.
+            if lock.is_held() {
+                lock.say(holder).map_err(|error| io_error("lock", path, error))?;
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Whether the lock is still the one that others would find.
+    pub(super) fn is_held(&self) -> bool {
+        let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        match (self.file.metadata(), std::fs::metadata(&self.path)) {
+            (Ok(mine), Ok(theirs)) => id(mine) == id(theirs),
+            _ => false,
+        }
+    }
+
+    /// Only for people to read, so it need not be durable.
+    fn say(&self, holder: &Holder) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let text = serde_json::to_vec(holder)?;
+        self.file.set_len(0)?;
+        self.file.write_all_at(&text, 0)
+    }
+}
+
+fn locked(path: &Path, deployment: &str, now: Timestamp) -> crate::Error {
+    let holder: Option<Holder> =
+        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    match holder {
+        Some(holder) => store::locked(deployment, &holder.name(), now.duration_since(holder.since))
+            .with("pid", holder.pid.to_string()),
+        // It has the lock and has not said yet who it is.
+        None => store::locked(deployment, "another process", jiff::SignedDuration::ZERO),
+    }
+}
+
+/// Whether a process is stopped (proc_pid_stat(5): state `T` or `t`).
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it stands in parentheses and may hold anything, parentheses too.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+}
+
+/// What is remembered of a log beside it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// The fence of the last lease.
+    pub(super) fence: u64,
+    /// The last event when this was written.
+    pub(super) last: Seq,
+    /// The length of the log then.
+    pub(super) end: u64,
+    /// The last hash then.
+    pub(super) hash: Option<Digest>,
+}
+
+impl Head {
+    /// What is remembered; nothing where there is no such file or it says nothing.
+    pub(super) fn read(path: &Path) -> Head {
+        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Remembers, durably.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        file::replace(path, &text, 0o644).map_err(|error| io_error("note the end of", path, error))
+    }
+
+    /// With how far a log is good.
+    pub(super) fn at(fence: u64, place: Place) -> Head {
+        Head { fence, last: place.last, end: place.offset, hash: Some(Digest::from_bytes(place.hash)) }
+    }
+
+    /// How far the log is known to be good.
+    pub(super) fn known(&self) -> Option<Place> {
+        let hash: Hash = *self.hash?.as_bytes();
+        Some(Place { offset: self.end, last: self.last, hash })
+    }
+}

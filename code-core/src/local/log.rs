@@ -1,0 +1,270 @@
+//! One log on disk: read batch by batch, cut where a write was torn, grown by whole batches.
+//!
+//! ```text
+//!            good batches                 bad bytes
+//! log  ├──────────┬───────┬──────────┼─────────────────┤
+//!                                    └─ a later batch is good, or the end that was recorded is behind here:
+//!                                       damage, an error that names the record
+//!                                    └─ otherwise: a write that never ended. A reader stops here; the next
+//!                                       writer saves the bytes beside the log and cuts them off
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::journal::{self, FIXED, Place};
+use crate::store::Seq;
+use crate::{Error, ErrorKind, Result};
+
+/// A torn write that was cut off the end of a journal, and saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The deployment.
+    pub deployment: String,
+    /// The place of the last event that is good.
+    pub after: Seq,
+    /// How many bytes were cut.
+    pub bytes: u64,
+    /// Where they are now.
+    pub saved: PathBuf,
+}
+
+/// A batch as it was read: the places and the bodies of its records.
+pub(super) type Batch = Vec<(Seq, Vec<u8>)>;
+
+/// Reads a log from its beginning, and believes nothing that does not fit.
+#[derive(Debug)]
+pub(super) struct Reader {
+    name: String,
+    path: PathBuf,
+    file: BufReader<File>,
+    at: Place,
+    /// The place up to which the log was once known to be good.
+    known: Option<Place>,
+}
+
+/// What lies behind the last good batch.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// One more.
+    Batch(Batch),
+    /// Nothing.
+    End,
+    /// Bytes of a write that did not end, or has not yet.
+    Torn,
+}
+
+impl Reader {
+    /// Opens a log; `None` where there is none.
+    pub(super) fn open(path: &Path, name: &str, known: Option<Place>) -> Result<Option<Reader>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error("read", path, error)),
+        };
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let mut bytes = Vec::new();
+        let longest = journal::header(name).len() as u64 + 128;
+        file.by_ref().take(longest).read_to_end(&mut bytes).map_err(|e| io_error("read", path, e))?;
+        let at = journal::read_header(&bytes, name).map_err(|error| error.with("path", text(path)))?;
+        file.seek(SeekFrom::Start(at.offset)).map_err(|e| io_error("read", path, e))?;
+        let name = name.to_owned();
+        Ok(Some(Reader { name, path: path.to_owned(), file, at, known }))
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// `journal::damaged`, `journal::version`, and those of reading.
+    pub(super) fn next(&mut self) -> Result<Next> {
+        if let Some(batch) = self.good_batch()? {
+            return Ok(Next::Batch(batch));
+        }
+        let rest = self.rest()?;
+        let lost = self.known.is_some_and(|known| known.offset > self.at.offset);
+        if rest.is_empty() && !lost {
+            return Ok(Next::End);
+        }
+        // A batch behind the bad one proves damage. But a writer may have been at work on the bad one when
+        // it was read, and have written both since: what was durable then is good when it is read again.
+        let damaged = lost || journal::later_batch(&rest, self.at.last.next());
+        if !damaged {
+            return Ok(Next::Torn);
+        }
+        self.seek()?;
+        match self.good_batch()? {
+            Some(batch) => Ok(Next::Batch(batch)),
+            None => Err(self.damaged()),
+        }
+    }
+
+    /// The batch here, where all of it is good. Leaves everything as it was where it is not.
+    fn good_batch(&mut self) -> Result<Option<Batch>> {
+        let first = self.at.last.next();
+        let mut at = self.at;
+        let mut batch = Batch::new();
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            self.fill(&mut bytes, FIXED)?;
+            if let Some(length) = journal::length(&bytes) {
+                self.fill(&mut bytes, length)?;
+            }
+            let Some(record) = journal::record(&bytes) else { return Ok(None) };
+            if record.version > journal::VERSION {
+                return Err(journal::newer(&self.name, record.version).with("path", text(&self.path)));
+            }
+            let fits = record.place == at.last.next() && record.first == first && record.previous == at.hash;
+            if !fits || record.last < record.place {
+                // It is whole, so no write was torn here: it was put here.
+                return Err(self.damaged());
+            }
+            at = Place { offset: at.offset + bytes.len() as u64, last: record.place, hash: record.hash };
+            batch.push((record.place, record.body.to_vec()));
+            if record.place == record.last {
+                break;
+            }
+        }
+        let known = self.known.filter(|known| known.offset == at.offset);
+        if known.is_some_and(|known| known.hash != at.hash) {
+            return Err(self.damaged());
+        }
+        self.at = at;
+        Ok(Some(batch))
+    }
+
+    /// Reads until there are `length` bytes, or the file ends.
+    fn fill(&mut self, bytes: &mut Vec<u8>, length: usize) -> Result<()> {
+        let missing = length.saturating_sub(bytes.len()) as u64;
+        self.file.by_ref().take(missing).read_to_end(bytes).map_err(|e| io_error("read", &self.path, e))?;
+        Ok(())
+    }
+
+    fn seek(&mut self) -> Result<()> {
+        let start = SeekFrom::Start(self.at.offset);
+        self.file.seek(start).map(drop).map_err(|e| io_error("read", &self.path, e))
+    }
+
+    /// Everything behind the last good batch.
+    fn rest(&mut self) -> Result<Vec<u8>> {
+        self.seek()?;
+        let mut rest = Vec::new();
+        self.file.read_to_end(&mut rest).map_err(|e| io_error("read", &self.path, e))?;
+        Ok(rest)
+    }
+
+    fn damaged(&self) -> Error {
+        journal::damaged(&self.name, &format!("record {}", self.at.last.next()))
+            .with("path", text(&self.path))
+            .with("offset", self.at.offset.to_string())
+    }
+}
+
+/// A log that this process may write.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    at: Place,
+    /// The end of the file is not known: a write failed, and so did taking it back.
+    broken: bool,
+}
+
+impl Log {
+    /// Opens a log to write it, checks all of it, and cuts a torn write off its end. Makes it where there
+    /// is none.
+    pub(super) fn open(path: &Path, name: &str, known: Option<Place>) -> Result<(Log, Option<Cut>)> {
+        let mut reader = match Reader::open(path, name, known)? {
+            Some(reader) => reader,
+            None => {
+                if known.is_some_and(|known| known.last > Seq::START) {
+                    return Err(
+                        journal::damaged(name, "the whole of it is gone: record 1").with("path", text(path))
+                    );
+                }
+                file::replace(path, &journal::header(name), 0o644).map_err(|e| io_error("make", path, e))?;
+                Reader::open(path, name, None)?
+                    .ok_or_else(|| io_error("make", path, io::Error::from(io::ErrorKind::NotFound)))?
+            }
+        };
+        let torn = loop {
+            match reader.next()? {
+                Next::Batch(_) => {}
+                Next::End => break false,
+                Next::Torn => break true,
+            }
+        };
+        let file =
+            OpenOptions::new().read(true).write(true).open(path).map_err(|e| io_error("write", path, e))?;
+        let mut log = Log { path: path.to_owned(), file, at: reader.at, broken: false };
+        let cut = if torn { Some(log.cut(name, reader.rest()?)?) } else { None };
+        Ok((log, cut))
+    }
+
+    /// The place behind the last record.
+    pub(super) fn at(&self) -> Place {
+        self.at
+    }
+
+    /// Writes one batch: all of it is durable when this returns, or none of it is there.
+    pub(super) fn append(&mut self, bodies: &[Vec<u8>]) -> Result<Seq> {
+        if self.broken {
+            self.take_back().map_err(|e| io_error("mend", &self.path, e))?;
+        }
+        let (bytes, to) = journal::batch(self.at, bodies)?;
+        let written = self.file.write_all_at(&bytes, self.at.offset).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // After a failed sync nobody knows what the disk has: the batch is taken back whole.
+            self.broken = self.take_back().is_err();
+            return Err(io_error("append to", &self.path, error));
+        }
+        self.at = to;
+        Ok(to.last)
+    }
+
+    fn take_back(&mut self) -> io::Result<()> {
+        self.file.set_len(self.at.offset)?;
+        self.file.sync_data()?;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Saves the torn bytes beside the log, and only then cuts them off.
+    fn cut(&mut self, name: &str, torn: Vec<u8>) -> Result<Cut> {
+        let saved = self.path.with_extension(format!("{}.torn", self.at.offset));
+        file::replace(&saved, &torn, 0o644).map_err(|e| io_error("save the torn end of", &self.path, e))?;
+        self.take_back().map_err(|e| io_error("cut the torn end of", &self.path, e))?;
+        Ok(Cut { deployment: name.to_owned(), after: self.at.last, bytes: torn.len() as u64, saved })
+    }
+}
+
+/// Whether a log has at least one record: a look at its length.
+pub(super) fn has_records(path: &Path, name: &str) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.len() > journal::header(name).len() as u64)
+}
+
+/// What the system says of a file of the journal.
+pub(super) fn io_error(verb: &str, path: &Path, error: io::Error) -> Error {
+    use io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let (kind, code, help) = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => (
+            ErrorKind::Failed,
+            "journal::full",
+            "free some space, then `resume`: nothing half-written is left",
+        ),
+        PermissionDenied | ReadOnlyFilesystem => (
+            ErrorKind::Denied,
+            "journal::denied",
+            "run as the user who owns the state directory, or choose another with `--state DIR`",
+        ),
+        _ => (ErrorKind::Failed, "journal::io", "see what the system says, mend it, then `resume`"),
+    };
+    Error::new(kind, code, format!("{verb} the journal")).help(help).with("path", text(path)).because(error)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

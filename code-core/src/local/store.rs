@@ -1,0 +1,267 @@
+//! The journal on this machine's disk: one log a deployment, written by one process at a time.
+//!
+//! ```text
+//! lease ─▶ Lock (flock) ─▶ Log::open: check all, cut a torn end ─▶ Head: the next fence
+//! append ─▶ one write, one fdatasync: the whole batch, or none of it
+//! read ──▶ Reader: no lock, batch by batch, ends where the good ones end
+//! ```
+//!
+//! All of it runs on the runtime's threads for blocking work: an `fdatasync` takes milliseconds on a good
+//! day and seconds on a busy disk, and every step of a run would stand still meanwhile. An `append` whose
+//! caller went away is finished there all the same.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+
+use super::file;
+use super::lock::{Head, Holder, Lock};
+use super::log::{self, Cut, Log, Next, Reader, io_error};
+use crate::event::Event;
+use crate::store::{self, Lease, Seq, StateStore};
+use crate::{Ctx, Deployment, Error, ErrorKind, Layout, Result};
+
+/// How many events a reader takes from the disk at once, or a little more.
+const CHUNK: usize = 256;
+
+/// Keeps events in append-only logs on this machine.
+///
+/// A lease is a lock of the operating system: it has no time limit, is free at once when its holder is gone,
+/// and is never taken from one that is only stopped.
+#[derive(Debug)]
+pub struct LocalStore {
+    dir: PathBuf,
+    held: Mutex<BTreeMap<String, Arc<Mutex<Writer>>>>,
+    cuts: Arc<Mutex<Vec<Cut>>>,
+}
+
+/// A lease of this store, with what it needs to write.
+#[derive(Debug)]
+struct Writer {
+    lease: Lease,
+    /// `None` once the lease was given back: an append that was on its way comes too late.
+    lock: Option<Lock>,
+    log: Log,
+    head: PathBuf,
+}
+
+impl LocalStore {
+    /// The journals of a state directory; nothing is made before the first lease.
+    pub fn new(layout: &Layout) -> LocalStore {
+        LocalStore { dir: layout.journals(), held: Mutex::default(), cuts: Arc::default() }
+    }
+
+    /// The torn writes that leases of this store found and cut off, for the front to tell.
+    pub fn cuts(&self) -> Vec<Cut> {
+        locked(&self.cuts).clone()
+    }
+
+    fn paths(&self, deployment: &str) -> Result<Paths> {
+        let name = Layout::slug(&deployment.parse::<Deployment>()?);
+        let path = |extension: &str| self.dir.join(format!("{name}.{extension}"));
+        Ok(Paths { log: path("log"), lock: path("lock"), head: path("head") })
+    }
+}
+
+/// The files of one deployment.
+#[derive(Clone, Debug)]
+struct Paths {
+    log: PathBuf,
+    lock: PathBuf,
+    head: PathBuf,
+}
+
+#[async_trait]
+impl StateStore for LocalStore {
+    async fn lease(&self, ctx: &Ctx, deployment: &str, holder: &str, _: Duration) -> Result<Lease> {
+        let paths = self.paths(deployment)?;
+        let holder = Holder {
+            holder: holder.to_owned(),
+            user: ctx.host().user(),
+            pid: std::process::id(),
+            command: program(),
+            since: ctx.host().now(),
+        };
+        let name = deployment.to_owned();
+        let (writer, cut) = blocking(move || take(&paths, name, &holder)).await?;
+        if let Some(cut) = cut {
+            tracing::warn!(
+                deployment = cut.deployment,
+                after = cut.after.0,
+                bytes = cut.bytes,
+                saved = %cut.saved.display(),
+                "cut a torn write off the journal"
+            );
+            locked(&self.cuts).push(cut);
+        }
+        let lease = writer.lease.clone();
+        locked(&self.held).insert(deployment.to_owned(), Arc::new(Mutex::new(writer)));
+        Ok(lease)
+    }
+
+    async fn release(&self, _: &Ctx, lease: Lease) -> Result<()> {
+        let writer = {
+            let mut held = locked(&self.held);
+            match held.get(&lease.deployment) {
+                Some(writer) if locked(writer).lease == lease => held.remove(&lease.deployment),
+                _ => None,
+            }
+        };
+        let Some(writer) = writer else { return Ok(()) };
+        blocking(move || {
+            let mut writer = locked(&writer);
+            let noted = Head::at(writer.lease.fence, writer.log.at()).write(&writer.head);
+            writer.lock = None;
+            noted
+        })
+        .await
+    }
+
+    async fn append(&self, _: &Ctx, lease: &Lease, after: Seq, events: &[Event]) -> Result<Seq> {
+        let fenced = || store::fenced(&lease.deployment, lease.fence);
+        let writer = locked(&self.held).get(&lease.deployment).cloned().ok_or_else(fenced)?;
+        let bodies = events.iter().map(encode).collect::<Result<Vec<_>>>()?;
+        let lease = lease.clone();
+        blocking(move || {
+            let mut writer = locked(&writer);
+            if writer.lease != lease || !writer.lock.as_ref().is_some_and(Lock::is_held) {
+                return Err(store::fenced(&lease.deployment, lease.fence));
+            }
+            let last = writer.log.at().last;
+            if after != last {
+                return Err(store::conflict(&lease.deployment, after, last));
+            }
+            if bodies.is_empty() { Ok(last) } else { writer.log.append(&bodies) }
+        })
+        .await
+    }
+
+    fn read<'a>(&'a self, deployment: &str, after: Seq) -> BoxStream<'a, Result<(Seq, Event)>> {
+        let name = deployment.to_owned();
+        let opened = async move {
+            let paths = self.paths(&name)?;
+            let open = move || Reader::open(&paths.log, &name, Head::read(&paths.head).known());
+            Ok::<_, Error>(chunks(blocking(open).await?, after))
+        };
+        stream::once(opened).try_flatten().boxed()
+    }
+
+    fn deployments<'a>(&'a self) -> BoxStream<'a, Result<String>> {
+        let dir = self.dir.clone();
+        let list = async move {
+            let names = blocking(move || names(&dir)).await?;
+            Ok::<_, Error>(stream::iter(names.into_iter().map(Ok)))
+        };
+        stream::once(list).try_flatten().boxed()
+    }
+}
+
+/// Takes the lock of a deployment, and makes its log ready to be written.
+fn take(paths: &Paths, deployment: String, holder: &Holder) -> Result<(Writer, Option<Cut>)> {
+    let dir = paths.lock.parent().unwrap_or(&paths.lock);
+    file::make_dir(dir).map_err(|error| io_error("make the directory of", dir, error))?;
+    let lock = Lock::take(&paths.lock, &deployment, holder)?;
+    let before = Head::read(&paths.head);
+    let (log, cut) = Log::open(&paths.log, &deployment, before.known())?;
+    let lease = Lease { deployment, holder: holder.holder.clone(), fence: before.fence + 1 };
+    Head::at(lease.fence, log.at()).write(&paths.head)?;
+    Ok((Writer { lease, lock: Some(lock), log, head: paths.head.clone() }, cut))
+}
+
+/// The events of a log in chunks: one trip to the threads for blocking work each.
+fn chunks(reader: Option<Reader>, after: Seq) -> impl futures::Stream<Item = Result<(Seq, Event)>> {
+    stream::try_unfold(reader, move |reader| async move {
+        let Some(mut reader) = reader else { return Ok(None) };
+        blocking(move || {
+            let mut events = Vec::new();
+            while events.len() < CHUNK {
+                match reader.next() {
+                    Ok(Next::Batch(batch)) => {
+                        let wanted = batch.into_iter().filter(|(place, _)| *place > after);
+                        events.extend(wanted.map(|(place, body)| Ok((place, decode(place, &body)?))));
+                    }
+                    Ok(Next::End | Next::Torn) => return Ok(Some((stream::iter(events), None))),
+                    Err(error) => {
+                        // What is before the damage is still given.
+                        events.push(Err(error));
+                        return Ok(Some((stream::iter(events), None)));
+                    }
+                }
+            }
+            Ok(Some((stream::iter(events), Some(reader))))
+        })
+        .await
+    })
+    .try_flatten()
+}
+
+fn encode(event: &Event) -> Result<Vec<u8>> {
+    serde_json::to_vec(event).map_err(|error| {
+        Error::new(ErrorKind::Bug, "journal::encode", "write an event as JSON")
+            .help("report this, with what you did")
+            .because(error)
+    })
+}
+
+/// The bytes are those that were written, so an event that cannot be read is one of a newer build.
+fn decode(place: Seq, body: &[u8]) -> Result<Event> {
+    serde_json::from_slice(body).map_err(|error| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "journal::version",
+            format!("read event {place} of the journal: this build does not know it"),
+        )
+        .help("use a build of CODE that is at least as new as the one that wrote it")
+        .because(error)
+    })
+}
+
+/// The deployments that have a log with records, in order.
+fn names(dir: &std::path::Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("list", dir, error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| io_error("list", dir, error))?;
+        let file = entry.file_name();
+        let parts = file.to_str().and_then(|f| f.strip_suffix(".log")).and_then(|f| f.split_once('@'));
+        // What has another name is none of ours.
+        let deployment = parts.and_then(|(app, environment)| Deployment::new(app, environment).ok());
+        names.extend(deployment.map(|d| d.to_string()).filter(|name| log::has_records(&entry.path(), name)));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The name of the running program, without its arguments: they may hold what nobody else should read.
+fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(80)
+        .collect()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::new(ErrorKind::Bug, "journal::stopped", "finish the work on a journal")
+            .help("report this: the runtime ended, or the code for journals panicked")
+            .because(error)),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
