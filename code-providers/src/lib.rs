@@ -1,5 +1,7 @@
 //! What a deployment is made of: the recipes of this machine, and the providers that make their resources.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod recipes;
 #[cfg(feature = "sample")]
 pub mod sample;

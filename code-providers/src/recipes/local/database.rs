@@ -45,7 +45,7 @@ fn postgresql(at: &At<'_>) -> Result<Vec<Resource>> {
 
     let port = port(at);
     // No Unix socket: its path would have to be shorter than many a state directory's.
-    let args = json!(["-D", dir, "-p", port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+    let args = json!(["-D", &dir, "-p", port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
     let want = Want::new()
         .with("program", Expr::output(&data, "program"))
         .with("args", args)
@@ -68,7 +68,8 @@ fn postgresql(at: &At<'_>) -> Result<Vec<Resource>> {
         .with("user", name)
         .with("password", Expr::secret(at.secret("password")))
         .with("superuser_password", superuser)
-        .with("bin_dir", Expr::output(&data, "bin_dir"));
+        .with("bin_dir", Expr::output(&data, "bin_dir"))
+        .with("dir", dir);
     resources.push(Resource::new(At::endpoint(&at.component.name)?, "postgres.database", want).retained());
     Ok(resources)
 }

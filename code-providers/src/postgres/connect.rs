@@ -1,0 +1,115 @@
+//! Connections to a server: ours, and a person's.
+
+use std::time::Duration;
+
+use code_core::host::Command;
+use code_core::provider::Live;
+use code_core::{Ctx, Error, ErrorKind, Result, Secret, SecretRef};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::config::Database;
+use super::{error, render};
+
+/// How long one try may take.
+const ONE_TRY: Duration = Duration::from_secs(5);
+/// How long a password is, in letters: 190 bits.
+const PASSWORD_LETTERS: usize = 32;
+
+/// What came of trying to log in.
+pub(super) enum Login {
+    In(Client),
+    /// Nothing answers yet, and what the last try said.
+    Nobody(String),
+    /// A server answers, and takes neither this user nor this password.
+    Refused,
+}
+
+pub(super) async fn log_in(database: &Database, user: &str, to: &str, password: &Secret) -> Result<Login> {
+    let mut config = Config::new();
+    config.host(&database.host).port(database.port).user(user).dbname(to).password(password.expose());
+    config.application_name("code").connect_timeout(ONE_TRY);
+    let connecting = tokio::time::timeout(ONE_TRY, config.connect(NoTls)).await;
+    let Ok(connected) = connecting else { return Ok(Login::Nobody("no answer in time".to_owned())) };
+    match connected {
+        Ok((client, connection)) => {
+            tokio::spawn(connection);
+            Ok(Login::In(client))
+        }
+        Err(cause) => match cause.code() {
+            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                Ok(Login::Refused)
+            }
+            Some(&SqlState::INVALID_CATALOG_NAME) => Ok(Login::Refused),
+            // Starting, stopping or mending what a crash left; or not even listening.
+            None | Some(&SqlState::CANNOT_CONNECT_NOW) => Ok(Login::Nobody(reason(&cause))),
+            Some(_) => Err(error::sql("log in to the PostgreSQL server", cause)),
+        },
+    }
+}
+
+/// The innermost cause: the others only say that something went wrong.
+fn reason(cause: &dyn std::error::Error) -> String {
+    let mut innermost = cause;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// A password that needs no quoting anywhere, from the system's random numbers.
+pub(super) fn make_password() -> Result<Secret> {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut password = String::with_capacity(PASSWORD_LETTERS);
+    while password.len() < PASSWORD_LETTERS {
+        let mut bytes = [0; PASSWORD_LETTERS];
+        getrandom::fill(&mut bytes).map_err(|cause| {
+            Error::new(ErrorKind::Failed, "postgres::random", "get random numbers from the system")
+                .help("this machine gives no random numbers yet: wait a little, and try again")
+                .because(std::io::Error::other(cause.to_string()))
+        })?;
+        // 248 is four times 62: a byte above it would make some letters more likely.
+        let letters =
+            bytes.iter().filter(|byte| **byte < 248).map(|byte| LETTERS[usize::from(byte % 62)] as char);
+        password.extend(letters.take(PASSWORD_LETTERS - password.len()));
+    }
+    Ok(Secret::new(password))
+}
+
+/// Checks that a password can stand in an address as it is.
+pub(super) fn check_password(name: &SecretRef, password: &Secret) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    if !password.expose().is_empty() && password.expose().chars().all(plain) {
+        return Ok(());
+    }
+    Err(error::password(&name.0))
+}
+
+/// The command that opens a database's own shell, `psql`, on a terminal; `live` is what was recorded of the
+/// `postgres.database`. The password is in its environment, never in its arguments.
+///
+/// # Errors
+/// `secret::unknown` where its password is gone, `postgres::want` where it was recorded as something else.
+pub async fn connect_command(ctx: &Ctx, live: &Live) -> Result<Command> {
+    let database = Database::read(&live.was)?;
+    let password = ctx.secret(&database.password).await?;
+    let psql = database.bin_dir.join("psql");
+    Ok(Command::new(psql).args(render::psql(&database)).secret_env("PGPASSWORD", password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_long_plain_and_never_the_same() {
+        let (one, other) = (make_password().unwrap(), make_password().unwrap());
+        assert_eq!(one.expose().len(), PASSWORD_LETTERS);
+        assert!(one.expose() != other.expose());
+        let name = SecretRef("x".into());
+        check_password(&name, &one).unwrap();
+        for bad in ["", "a b", "p@ss", "a/b", "ü"] {
+            assert_eq!(check_password(&name, &Secret::new(bad)).unwrap_err().code(), "postgres::password");
+        }
+    }
+}
