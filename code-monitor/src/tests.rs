@@ -35,7 +35,7 @@ pub(crate) fn same(text: &str) -> String {
 pub(crate) struct Journal<'a> {
     pub(crate) events: Vec<(Seq, Event)>,
     say: &'a dyn Fn(&str) -> String,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 const BEGIN: i64 = 1_795_000_000_000;

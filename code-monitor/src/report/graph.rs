@@ -17,9 +17,9 @@ use super::html::{Html, cut};
 use super::story::Story;
 
 /// The size of a box, the room between boxes, and the height of a bend, in pixels.
-const WIDTH: f64 = 196.0;
+const WIDTH: f64 = 214.0;
 const HEIGHT: f64 = 52.0;
-const GAP_X: f64 = 52.0;
+const GAP_X: f64 = 48.0;
 const GAP_Y: f64 = 16.0;
 const BEND: f64 = 12.0;
 const MARGIN: f64 = 8.0;
@@ -78,7 +78,7 @@ pub(super) fn draw(html: &mut Html, story: &Story<'_>) -> bool {
         );
         html.put("<rect width=\"{}\" height=\"{}\" rx=\"7\"/>", &[&WIDTH, &HEIGHT]);
         html.put("<use href=\"#i-{}\" x=\"10\" y=\"16\" width=\"20\" height=\"20\"/>", &[&mark.class()]);
-        html.put("<text x=\"38\" y=\"22\" class=\"name\">{}</text>", &[&cut(step.address().as_str(), 23)]);
+        html.put("<text x=\"38\" y=\"22\" class=\"name\">{}</text>", &[&cut(step.address().as_str(), 22)]);
         html.put("<text x=\"38\" y=\"40\" class=\"sub\">{}{}</text></g>", &[&step.change.action, &time]);
     }
     html.raw("</svg>");

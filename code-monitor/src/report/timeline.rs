@@ -72,8 +72,8 @@ fn name(html: &mut Html, story: &Story<'_>, step: usize, y: f64) {
 pub(super) fn waited(story: &Story<'_>, step: usize) -> Option<(Timestamp, Timestamp)> {
     let begun = story.run.steps.get(step)?.started?;
     let needs = &story.run.plan.steps.get(step)?.needs;
-    let ends = needs.iter().filter_map(|need| story.run.steps.get(need.index())?.ended);
-    let ready = ends.fold(story.run.started, Timestamp::max);
+    let ends: Option<Vec<_>> = needs.iter().map(|need| story.run.steps.get(need.index())?.ended).collect();
+    let ready = ends?.into_iter().fold(story.run.started, Timestamp::max);
     let visible = millis(story.run.started, story.end()) / 200;
     (millis(ready, begun) > visible).then_some((ready, begun))
 }
@@ -92,7 +92,8 @@ fn bars(html: &mut Html, story: &Story<'_>, step: usize, x: &dyn Fn(Timestamp) -
         let to = attempt.to.unwrap_or_else(|| next.map_or(story.end(), |next| next.from));
         let left = x(attempt.from);
         let mut right = left + (x(to) - left).max(3.0);
-        bar(html, attempt, left, right, y, millis(attempt.from, to));
+        let running = story.run.ended.is_none() && next.is_none();
+        bar(html, attempt, running, (left, right, y), millis(attempt.from, to));
         if matches!(attempt.end, End::Failed) {
             // Its shape says so too, not the colour alone.
             let mark = if attempt.undo { "stuck" } else { "failed" };
@@ -119,13 +120,14 @@ fn bars(html: &mut Html, story: &Story<'_>, step: usize, x: &dyn Fn(Timestamp) -
     }
 }
 
-fn bar(html: &mut Html, attempt: &Attempt, left: f64, right: f64, y: f64, ms: i64) {
+fn bar(html: &mut Html, attempt: &Attempt, running: bool, (left, right, y): (f64, f64, f64), ms: i64) {
     let (class, word) = match (attempt.end, attempt.undo) {
         (End::Done, false) => ("done", "done"),
         (End::Done, true) => ("undone", "taken back"),
         (End::Retried, _) => ("retrying", "failed, to be tried again"),
         (End::Failed, false) => ("failed", "failed"),
         (End::Failed, true) => ("stuck", "could not be taken back"),
+        (End::Open, _) if running => ("started", "running"),
         (End::Open, _) => ("doubt", "no end recorded"),
     };
     let (undo, of) = if attempt.undo { (" undo", "undo, ") } else { ("", "") };
