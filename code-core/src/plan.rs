@@ -95,7 +95,8 @@ pub struct Step {
     pub change: Change,
     /// The steps that must be done before it.
     pub needs: Vec<StepId>,
-    /// The wanted values as they were before anything was bound: references are bound at the step.
+    /// The wanted values before anything was bound, where something about the change was open when it was
+    /// planned: it is bound, looked at and planned once more at its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symbolic: Option<crate::expr::Want>,
 }

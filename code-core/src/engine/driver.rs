@@ -169,7 +169,9 @@ impl Driver {
                 let commands = scheduler.handle(Input::Done(step));
                 (commands, Some(Outgoing::Done(Body::StepDone { run, step, undo, live })))
             }
-            Ok(Ended::Attempt { step, touched, result: Err(failed), .. }) => {
+            Ok(Ended::Attempt { step, touched, result: Err(mut failed), .. }) => {
+                // Here already: what goes back to the caller has passed no event.
+                failed.error = failed.error.map_text(|text| self.ctx.redactor().redact(text));
                 // What an earlier attempt did, also one before a crash, is there to be taken back.
                 let untouched = !touched && !self.touched.contains(&step);
                 if touched {

@@ -204,10 +204,14 @@ impl Planner<'_> {
         if change.action == Action::Create && recorded.is_some() && observed == Observed::Absent {
             change.why = "it was here and is gone".to_owned();
         }
+        // Whatever was open is looked at and planned once more when its turn comes.
+        let open = !bound
+            || matches!(observed, Observed::NotYet(_))
+            || matches!(change.effects, Effects::Open { .. });
         seen.push((symbolic.address.clone(), observed));
         Ok(Planned {
             change,
-            symbolic: (!bound).then(|| symbolic.wanted()),
+            symbolic: open.then(|| symbolic.wanted()),
             needs,
             needed_before: recorded.map(|r| r.needs.iter().cloned().collect()).unwrap_or_default(),
         })

@@ -59,6 +59,22 @@ impl Bench {
         change(builder).build().unwrap()
     }
 
+    /// An engine with another provider.
+    fn engine_of<const N: usize>(
+        &self,
+        provider: Arc<dyn Provider>,
+        sinks: [Arc<dyn crate::event::Sink>; N],
+    ) -> Engine {
+        let builder = Engine::builder()
+            .state_dir("/nonexistent/state")
+            .host(Arc::clone(&self.host) as Arc<dyn Host>)
+            .secrets(Arc::clone(&self.secrets) as _)
+            .store(Arc::clone(&self.store) as _)
+            .provider(provider)
+            .recipe(Arc::new(MemoryRecipe));
+        sinks.into_iter().fold(builder, EngineBuilder::sink).build().unwrap()
+    }
+
     async fn deploy(&self, spec: &Spec) -> Result<Finished> {
         let engine = self.engine();
         let planned = engine.plan(&Proposal::of(spec.clone(), Origins::new())?, &BTreeSet::new()).await?;
@@ -546,8 +562,16 @@ impl Provider for Liar {
         _: &Ctx,
         change: &crate::provider::Change,
     ) -> Result<Option<crate::provider::Live>, crate::provider::Failed> {
-        if change.resource.address.resource() == "endpoint" {
-            panic!("out of the blue");
+        match change.resource.address.component() {
+            "panics" => panic!("out of the blue"),
+            // It makes something, and not what was wanted.
+            "half" => {
+                let was = crate::Want::new().with("half", "done");
+                let live =
+                    crate::provider::Live { id: "half".into(), was, outputs: BTreeMap::new(), drift: vec![] };
+                self.0.world().meddle(&change.resource.address, Some(live));
+            }
+            _ => {}
         }
         Ok(Some(crate::provider::Live {
             id: "trust me".into(),
@@ -560,28 +584,172 @@ impl Provider for Liar {
 
 #[tokio::test]
 async fn nothing_is_believed_without_evidence_and_a_panic_is_a_failure() {
-    for (component, code) in [("part.0", "step::no-evidence"), ("endpoint", "provider::panicked")] {
+    for (component, code) in
+        [("nothing", "step::no-evidence"), ("half", "step::no-evidence"), ("panics", "provider::panicked")]
+    {
         let bench = Bench::new();
-        let engine = Engine::builder()
-            .state_dir("/nonexistent/state")
-            .host(Arc::clone(&bench.host) as Arc<dyn Host>)
-            .secrets(Arc::clone(&bench.secrets) as _)
-            .store(Arc::clone(&bench.store) as _)
-            .provider(Arc::new(Liar(MemoryProvider::new(bench.world.clone()))))
-            .recipe(Arc::new(MemoryRecipe))
-            .build()
-            .unwrap();
-        let spec = shop_with(|spec| {
-            spec.components.truncate(1);
-            spec.components[0].depends_on.clear();
-            spec.components[0].stopped = component == "endpoint";
-        });
+        let engine = bench.engine_of(Arc::new(Liar(MemoryProvider::new(bench.world.clone()))), []);
+        let spec = shop_with(|spec| spec.components = vec![Component::new(component, Kind::Web)]);
         let proposal = Proposal::of(spec, Origins::new()).unwrap();
         let planned = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
         let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
-        assert_eq!(done.error.as_ref().map(Error::code), Some(code));
-        assert!(done.state.inventory.is_empty());
+        assert_eq!(done.error.as_ref().map(Error::code), Some(code), "{component}");
+        assert_ne!(done.outcome, Outcome::Succeeded);
     }
+}
+
+/// Calls `act` when an event of the run fits.
+struct When<F>(fn(&Body) -> bool, F);
+
+impl<F> std::fmt::Debug for When<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("When")
+    }
+}
+
+impl<F: Fn() + Send + Sync + 'static> crate::event::Sink for When<F> {
+    fn offer(&self, event: &Event) {
+        if self.0(&event.body) {
+            self.1();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_plan_is_judged_again_before_the_run() {
+    let bench = Bench::new();
+    let plans = Arc::new(MemoryScanner::passing("plans").only_plans());
+    let engine = bench.engine_with(|builder| builder.scanner(Arc::clone(&plans) as _));
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    assert!(engine.check(&planned).is_ok());
+    plans.says(vec![Finding::new("plans.rule", None, Verdict::Fail, "no more")]);
+    let refused = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await;
+    assert_eq!(refused.unwrap_err().code(), "gate::refused", "a plan file's own reports count for nothing");
+}
+
+#[tokio::test]
+async fn what_was_open_is_judged_again_at_its_step() {
+    let bench = Bench::new();
+    bench.deploy(&shop()).await.unwrap();
+    // The database is gone, and until it is back nobody can say how the web app is.
+    bench.world.meddle(&at("db/part.0"), None);
+    bench.world.hide(&at("web/part.0"), Some("it does not answer without its database"));
+    let (world, scanner) = (bench.world.clone(), Arc::clone(&bench.scanner));
+    let act = move || {
+        world.hide(&at("web/part.0"), None);
+        let mut live = world.get(&at("web/part.0")).unwrap();
+        live.drift.push("somebody was here".into());
+        world.meddle(&at("web/part.0"), Some(live));
+        scanner.says(vec![Finding::new("policy.rule", None, Verdict::Fail, "not like this")]);
+    };
+    let sink = When(|body| matches!(body, Body::RunStarted { .. }), act);
+    let engine = bench.engine_with(|builder| builder.sink(Arc::new(sink)));
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let web = planned.plan.steps.iter().find(|s| s.address() == &at("web/part.0")).unwrap();
+    assert!(matches!(web.change.effects, Effects::Open { at_most: Action::Update, .. }));
+    let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.error.as_ref().map(Error::code), Some("gate::refused"));
+    assert_eq!(bench.effects()["web/part.0"], 1, "it was not touched");
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_did_is_taken_back() {
+    let bench = Bench::new();
+    // The first attempt makes it and loses its reply; from then on nobody can look, until the way back.
+    bench.world.fail(&at("web/part.0"), Fault::AfterEffect, 1);
+    let (hiding, showing) = (bench.world.clone(), bench.world.clone());
+    let hide = When(
+        |body| matches!(body, Body::StepRetries { attempt: 1, .. }),
+        move || hiding.hide(&at("web/part.0"), Some("permission denied")),
+    );
+    let show =
+        When(|body| matches!(body, Body::UndoStarted { .. }), move || showing.hide(&at("web/part.0"), None));
+    let engine = bench.engine_with(|builder| builder.sink(Arc::new(hide)).sink(Arc::new(show)));
+    let spec = shop_with(|spec| {
+        spec.components.truncate(1);
+        spec.components[0].depends_on.clear();
+    });
+    let planned = engine.plan(&Proposal::of(spec, Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.error.as_ref().map(Error::code), Some("step::in-doubt"));
+    assert_eq!(done.outcome, Outcome::RolledBack);
+    assert!(bench.world.all().is_empty(), "nothing is orphaned");
+}
+
+/// A provider that puts a secret where it does not belong.
+#[derive(Debug)]
+struct Leaky(MemoryProvider);
+
+#[async_trait::async_trait]
+impl Provider for Leaky {
+    fn info(&self) -> &ProviderInfo {
+        self.0.info()
+    }
+    fn capabilities(&self) -> crate::provider::Capabilities {
+        self.0.capabilities()
+    }
+    async fn health(&self, ctx: &Ctx) -> Result<Health> {
+        Provider::health(&self.0, ctx).await
+    }
+    async fn observe(
+        &self,
+        ctx: &Ctx,
+        resource: &crate::provider::Resource,
+        last: Option<&crate::provider::Live>,
+    ) -> Result<Observed> {
+        self.0.observe(ctx, resource, last).await
+    }
+    async fn plan(
+        &self,
+        ctx: &Ctx,
+        resource: &crate::provider::Resource,
+        live: &Observed,
+    ) -> Result<crate::provider::Change> {
+        self.0.plan(ctx, resource, live).await
+    }
+    async fn apply(
+        &self,
+        ctx: &Ctx,
+        change: &crate::provider::Change,
+    ) -> Result<Option<crate::provider::Live>, crate::provider::Failed> {
+        if let Some(name) = change.resource.wanted().secrets().first() {
+            let stolen = crate::SecretRef("somebody/elses".into());
+            let refused = ctx.secret(&stolen).await.map(drop).unwrap_err();
+            assert_eq!(refused.code(), "secret::not-lent");
+            let secret = ctx.secret(name).await?;
+            ctx.say(format!("logging in with {}", secret.expose()));
+            let error =
+                Error::new(ErrorKind::Failed, "memory::leak", format!("log in as {}", secret.expose()));
+            return Err(error.help("do not").with("url", format!("pg://u:{}@h", secret.expose())).into());
+        }
+        self.0.apply(ctx, change).await
+    }
+}
+
+#[tokio::test]
+async fn a_secret_gets_nowhere() {
+    let canary = "canary-3f9a2c71";
+    let mut bench = Bench::new();
+    let secrets = MemorySecrets::new().with("shop/staging/db/password", canary).with("somebody/elses", "x");
+    bench.secrets = Arc::new(secrets);
+    let leaky = Arc::new(Leaky(MemoryProvider::new(bench.world.clone())));
+    let engine = bench.engine_of(leaky, [Arc::clone(&bench.sink) as _]);
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.error.as_ref().map(Error::code), Some("memory::leak"));
+    let sinks = [
+        serde_json::to_string(&planned).unwrap(),
+        serde_json::to_string(&bench.store.events("shop/staging")).unwrap(),
+        serde_json::to_string(&bench.sink.events()).unwrap(),
+        format!("{:?}", done),
+    ];
+    for (i, text) in sinks.iter().enumerate() {
+        assert!(!text.contains(canary), "sink {i}: {text}");
+    }
+    assert!(sinks[1].contains(crate::redact::REDACTED));
 }
 
 #[tokio::test]
