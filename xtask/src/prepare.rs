@@ -18,7 +18,7 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Makes the machine ready for the tests, as far as it may: a machine of CI is changed, a person's own is not.
+/// Makes the machine ready for the tests, as far as it may: root installs packages, anybody else is told how.
 pub(crate) fn all(ci: bool) -> Vec<Missing> {
     [postgres(ci)].into_iter().filter_map(Result::err).collect()
 }
@@ -29,16 +29,10 @@ fn postgres(ci: bool) -> Result<(), Missing> {
     if has_postgres() {
         return Ok(());
     }
-    if !ci {
-        return Err(missing("its programs are not here; `apt-get install postgresql` brings them on Debian"));
-    }
-    if shell::find("apt-get").is_none() {
-        return Err(missing("its programs are not here, and neither is apt-get"));
-    }
-    let apt = |args: &[&str]| {
-        let mut command = shell::command("apt-get", args);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        shell::run(command)
+    let Some(apt) = apt(ci) else {
+        return Err(missing(
+            "its programs are not here; on Debian, `apt-get install postgresql` brings them",
+        ));
     };
     // The lists of a fresh image are empty or old; a mirror that does not answer shows in the install.
     apt(&["update", "-q"]);
@@ -46,6 +40,21 @@ fn postgres(ci: bool) -> Result<(), Missing> {
         return Ok(());
     }
     Err(missing("its programs are not here, and apt-get could not bring them"))
+}
+
+/// A way to run `apt-get`, where there is one: as root, or in CI with a `sudo` that asks nothing.
+fn apt(ci: bool) -> Option<impl Fn(&[&str]) -> bool> {
+    let apt = shell::find("apt-get")?;
+    let root = shell::read(shell::command("id", &["-u"])).is_some_and(|id| id.trim() == "0");
+    let sudo = ci && !root && shell::read(shell::command("sudo", &["-n", "true"])).is_some();
+    (root || sudo).then_some(move |args: &[&str]| {
+        let mut command = if root { shell::command(&apt, &[]) } else { shell::command("sudo", &["-n"]) };
+        if !root {
+            command.args(["env", "DEBIAN_FRONTEND=noninteractive"]).arg(&apt);
+        }
+        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        shell::run(command)
+    })
 }
 
 /// Whether `initdb` and `postgres` are in `PATH` or in the usual place of Debian.
