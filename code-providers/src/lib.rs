@@ -2,8 +2,16 @@
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "process")]
+pub mod process;
 pub mod recipes;
 #[cfg(feature = "sample")]
 pub mod sample;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+#[cfg(feature = "process")]
+pub use process::{
+    ProcessProvider,
+    keeper::{KeeperEvent, keeper_events, keeper_main, keeper_main_from},
+};

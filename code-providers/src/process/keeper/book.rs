@@ -1,0 +1,81 @@
+//! The keeper's table in memory, its copy on the disk, and whoever waits for it to change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use code_core::Result;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::events::{self, Seen};
+use super::table::{Place, Table};
+
+/// The table that all tasks of a keeper share.
+#[derive(Debug)]
+pub(super) struct Book {
+    state_dir: PathBuf,
+    table: Mutex<Table>,
+    changed: watch::Sender<()>,
+}
+
+impl Book {
+    /// The book of a state directory, as the last keeper left it.
+    pub(super) fn open(state_dir: &Path) -> Result<Book> {
+        let table = Mutex::new(Table::read(state_dir)?);
+        Ok(Book { state_dir: state_dir.to_owned(), table, changed: watch::Sender::new(()) })
+    }
+
+    /// The state directory.
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Changes the table; it is on the disk when this returns.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> Result<T> {
+        let mut table = self.lock();
+        let before = table.clone();
+        let result = change(&mut table);
+        if *table != before {
+            table.write(&self.state_dir)?;
+        }
+        drop(table);
+        self.changed.send_replace(());
+        Ok(result)
+    }
+
+    /// Changes the table in memory only: what is not worth a write.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Table)) {
+        change(&mut self.lock());
+        self.changed.send_replace(());
+    }
+
+    /// Reads from the table.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Table) -> T) -> T {
+        read(&self.lock())
+    }
+
+    /// Told of every change from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Writes down what was seen of a place. That it cannot be is no reason to stop keeping.
+    pub(super) fn see(&self, place: &Place, seen: Seen) {
+        let _ = events::append(&self.state_dir, self.now(), Some(place), seen);
+    }
+
+    /// Writes down what the keeper itself did.
+    pub(super) fn say(&self, seen: Seen) {
+        let _ = events::append(&self.state_dir, self.now(), None, seen);
+    }
+
+    /// The time.
+    #[expect(clippy::disallowed_methods, reason = "the keeper is the host of the processes that it keeps")]
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,250 @@
+//! Stable addresses: switching, draining, and what stands in the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use code_core::provider::{Action, Live, Observed};
+use code_providers::process::keeper::Seen;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::world::{World, call, eventually, free_port, get, kill, pid_of, port_of, route, web, with};
+
+crate::trials!(
+    a_route_spreads_over_its_targets,
+    a_switch_under_load_loses_no_request,
+    what_is_under_way_is_finished,
+    upgraded_connections_are_closed_at_the_deadline,
+    a_taken_port_is_told_with_who_has_it,
+    a_stranger_on_its_port_is_drift,
+    a_dead_target_is_passed_over,
+    a_request_in_circles_is_ended,
+);
+
+async fn named(world: &World, name: &str) -> Live {
+    world.apply(&with(web(name), "env.NAME", name)).await
+}
+
+async fn a_route_spreads_over_its_targets() {
+    let world = World::new();
+    let (a, b) = (named(&world, "a").await, named(&world, "b").await);
+    let port = free_port();
+    let nobody = route(port, &[]);
+    world.apply(&nobody).await;
+    let (status, text) = get(port, "/").await;
+    assert_eq!(
+        (status, text.trim_end()),
+        (503, "nothing is deployed here: web of shop/staging runs no process")
+    );
+
+    let both = route(port, &[&a, &b]);
+    assert_eq!(world.plan(&both).await.action, Action::Update);
+    let live = world.apply(&both).await;
+    assert_eq!(live.outputs["url"].known().unwrap(), format!("http://127.0.0.1:{port}"));
+    assert_eq!(world.plan(&both).await.action, Action::Keep);
+    let mut names = Vec::new();
+    for _ in 0..10 {
+        names.push(get(port, "/").await.1);
+    }
+    assert_eq!(names.iter().filter(|name| *name == "a").count(), 5, "{names:?}");
+
+    let (_, headers) = get(port, "/headers").await;
+    for part in
+        ["\"host\": \"shop.test", "\"x-forwarded-for\": \"127.0.0.1\"", "\"x-forwarded-proto\": \"http\""]
+    {
+        assert!(headers.contains(part), "{part} in {headers}");
+    }
+    assert!(!headers.contains("\"connection\""), "{headers}");
+
+    world.delete(&both).await;
+    assert!(TcpListener::bind(("127.0.0.1", port)).await.is_ok(), "the port is free again");
+    assert_eq!(world.observe(&both).await, Observed::Absent);
+}
+
+async fn a_switch_under_load_loses_no_request() {
+    let world = World::new();
+    let (a, b) = (named(&world, "a").await, named(&world, "b").await);
+    let port = free_port();
+    world.apply(&route(port, &[&a])).await;
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
+        clients.spawn(async move {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                let reply = keep_alive(&mut stream, "/").await;
+                assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    let mut at_last_switch = 0;
+    for i in 0..30 {
+        let target = if i % 2 == 0 { &b } else { &a };
+        world.apply(&route(port, &[target])).await;
+        at_last_switch += 20;
+        eventually("requests go on", || count.load(Ordering::Relaxed) > at_last_switch).await;
+    }
+    // And in the end the old one goes, while requests come in.
+    world.apply(&route(port, &[&b])).await;
+    world.delete(&web("a")).await;
+    let before = count.load(Ordering::Relaxed);
+    eventually("requests go on", || count.load(Ordering::Relaxed) > before + 50).await;
+    stop.store(true, Ordering::Relaxed);
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    println!("{} requests over 31 switches, none lost", count.load(Ordering::Relaxed));
+}
+
+/// One request on a connection that stays open; the replies here end with the body of their length.
+async fn keep_alive(stream: &mut TcpStream, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    let mut bytes = [0; 1024];
+    loop {
+        let n = stream.read(&mut bytes).await.unwrap();
+        assert_ne!(n, 0, "the connection was closed: {}", String::from_utf8_lossy(&reply));
+        reply.extend_from_slice(&bytes[..n]);
+        let text = String::from_utf8_lossy(&reply).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        if length.is_some_and(|length| length.parse::<usize>().unwrap() <= body.len()) {
+            return String::from_utf8_lossy(&reply).into_owned();
+        }
+    }
+}
+
+async fn what_is_under_way_is_finished() {
+    let world = World::new();
+    let (a, b) = (named(&world, "a").await, named(&world, "b").await);
+    let port = free_port();
+    world.apply(&route(port, &[&a])).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(b"GET /slow/700 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    // The request is on its way to `a` as soon as `a` has a connection more than its health check makes.
+    let mut warm = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    keep_alive(&mut warm, "/slow/100").await;
+    world.apply(&route(port, &[&b])).await;
+    world.delete(&web("a")).await;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("\r\n\r\na"), "{reply}");
+    assert_eq!(get(port, "/").await.1, "b");
+    let seen = world.seen();
+    let drained = seen.iter().find(|seen| matches!(seen, Seen::Drained { .. })).unwrap();
+    assert!(matches!(drained, Seen::Drained { unfinished: 0, upgraded_closed: 0, .. }), "{drained:?}");
+}
+
+async fn upgraded_connections_are_closed_at_the_deadline() {
+    let world = World::new();
+    let (a, b) = (named(&world, "a").await, named(&world, "b").await);
+    let port = free_port();
+    world.apply(&route(port, &[&a])).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = "GET /echo HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = [0; 1024];
+    let n = stream.read(&mut bytes).await.unwrap();
+    let head = String::from_utf8_lossy(&bytes[..n]).into_owned();
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    stream.write_all(b"ping").await.unwrap();
+    let n = stream.read(&mut bytes).await.unwrap();
+    assert_eq!(&bytes[..n], b"ping");
+
+    world.apply(&route(port, &[&b])).await;
+    assert_eq!(stream.read(&mut bytes).await.unwrap_or(0), 0, "it is closed");
+    let drained = world.seen().into_iter().rfind(|seen| matches!(seen, Seen::Drained { .. }));
+    assert!(matches!(drained, Some(Seen::Drained { upgraded_closed: 1, unfinished: 0, .. })), "{drained:?}");
+}
+
+async fn a_taken_port_is_told_with_who_has_it() {
+    let world = World::new();
+    let a = named(&world, "a").await;
+    let socket = TcpListener::bind(("127.0.0.1", free_port())).await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let failed = world.try_apply(&route(port, &[&a])).await.unwrap_err();
+    assert_eq!((failed.error.code(), &failed.left), ("route::port-taken", &Observed::Absent));
+    assert!(
+        failed.error.help_text().unwrap().contains(&std::process::id().to_string()),
+        "{:?}",
+        failed.error
+    );
+
+    let failed = world.try_apply(&with(web("b"), "port", port)).await.unwrap_err();
+    assert_eq!(failed.error.code(), "process::port-taken");
+    assert!(
+        failed.error.help_text().unwrap().contains(&std::process::id().to_string()),
+        "{:?}",
+        failed.error
+    );
+}
+
+async fn a_stranger_on_its_port_is_drift() {
+    let world = World::new();
+    let a = named(&world, "a").await;
+    let endpoint = route(free_port(), &[&a]);
+    let live = world.apply(&endpoint).await;
+    world.kill_keeper().await;
+    let socket = TcpListener::bind(("127.0.0.1", port_of(&live))).await.unwrap();
+    let taken = |drift: &[String]| drift.iter().any(|drift| drift.contains("is taken by"));
+    let Observed::Present(seen) = world.observe(&endpoint).await else { panic!("it is known") };
+    assert!(taken(&seen.drift), "{:?}", seen.drift);
+    // The next keeper says so too, and serves the port as soon as it is free.
+    world.apply(&web("c")).await;
+    let Observed::Present(seen) = world.observe(&endpoint).await else { panic!("it is known") };
+    assert!(taken(&seen.drift), "{:?}", seen.drift);
+    assert!(world.seen().iter().any(|seen| matches!(seen, Seen::NotBound { .. })));
+    drop(socket);
+    eventually("it is served again", || world.table().routes[0].trouble.is_none()).await;
+    assert_eq!(get(port_of(&live), "/").await, (200, "a".into()));
+
+    // And on the port of a process: its own server is gone, somebody else answers.
+    let port = port_of(&a);
+    let pid = pid_of(&a);
+    kill(pid);
+    let squatter = loop {
+        match std::net::TcpListener::bind(("127.0.0.1", port)) {
+            Ok(socket) => break socket,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let web = with(web("a"), "env.NAME", "a");
+    eventually("it could not start again", || world.kept(&web).is_some_and(|kept| kept.restarts >= 2)).await;
+    let Observed::Present(seen) = world.observe(&web).await else { panic!("it is kept") };
+    assert!(!seen.drift.is_empty());
+    drop(squatter);
+    eventually("it runs again", || {
+        world.kept(&web).is_some_and(|kept| kept.phase == code_providers::process::keeper::Phase::Ready)
+    })
+    .await;
+}
+
+async fn a_dead_target_is_passed_over() {
+    let world = World::new();
+    let (a, b) = (named(&world, "a").await, named(&world, "b").await);
+    let port = free_port();
+    world.apply(&route(port, &[&a, &b])).await;
+    world.delete(&web("a")).await;
+    for _ in 0..10 {
+        assert_eq!(get(port, "/").await, (200, "b".into()));
+    }
+    world.delete(&web("b")).await;
+    let (status, text) = get(port, "/").await;
+    assert!(status == 502 && text.starts_with("web of shop/staging does not answer"), "{status} {text}");
+}
+
+async fn a_request_in_circles_is_ended() {
+    let world = World::new();
+    let port = free_port();
+    // A route to itself.
+    let itself = Live {
+        outputs: [("address".to_owned(), format!("127.0.0.1:{port}").into())].into(),
+        ..named(&world, "a").await
+    };
+    world.apply(&route(port, &[&itself])).await;
+    let (status, text) = call(port, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(status == 508 && text.contains("in circles"), "{status} {text}");
+}
