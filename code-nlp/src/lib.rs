@@ -3,3 +3,4 @@
 pub mod context;
 pub mod resolve;
 pub mod settings;
+pub mod spec_file;

@@ -41,6 +41,9 @@ const STICKY: &[&str] = &["/engine", "/version", "/port", "/depends_on", "/resta
 /// Seconds that a new process may take to become healthy, where nothing else is said.
 const HEALTH_TIMEOUT_SECONDS: u32 = 60;
 
+/// Where the sample app says whether it and its database work.
+const SAMPLE_HEALTH: &str = "/health";
+
 /// Whether components of a kind run code of the user's own.
 pub(super) fn runs_code(kind: &str) -> bool {
     use Kind::{Api, Cron, Function, Job, Web, Worker};
@@ -227,6 +230,9 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     let private =
         if at.platform == Platform::Local { "only this machine reaches it" } else { "not asked for" };
     fields.fill("/public", false, Origin::default(private));
+    if fields.text("/source") == Some(SAMPLE) {
+        fields.fill("/health/path", SAMPLE_HEALTH, Origin::default("the sample app's own check"));
+    }
     if matches!(kind.as_str(), "web" | "api") {
         let why = "long enough for most apps to start";
         fields.fill("/health/timeout_seconds", HEALTH_TIMEOUT_SECONDS, Origin::default(why));

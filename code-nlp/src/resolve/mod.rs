@@ -19,6 +19,7 @@ mod by_hand;
 mod database;
 mod draft;
 mod fill;
+mod from_file;
 mod pick;
 mod place;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use code_core::spec::{Component, Origin, Origins, Spec};
 use code_core::{Deployment, Digest, Error, ErrorKind, Result};
 
 pub use by_hand::{rolled_back, stopped, without};
+pub use from_file::{resolve_spec, spec_sources};
 
 use crate::context::Context;
 use act::Scene;

@@ -27,13 +27,25 @@ pub(super) fn place(
     context: &Context,
     notes: &mut Vec<Note>,
 ) -> Result<Place> {
-    let said = intent.environment.as_deref().map(|name| (name, words.origin("/environment")));
-    let environment =
-        said_or_option(said, context.options.environment.as_deref(), "--environment", "environment")?;
+    let environment = intent.environment.as_deref().map(|name| (name, words.origin("/environment")));
     let application = intent.application.as_deref().map(|name| (name, words.origin("/application")));
+    let makes = matches!(intent.action, Action::Deploy | Action::Promote | Action::Cost | Action::Scan);
+    place_of(application, environment, makes, context, notes)
+}
+
+/// The deployment of these names, as far as they were said; `makes` where it need not exist yet.
+pub(super) fn place_of(
+    application: Option<(&str, Origin)>,
+    environment: Option<(&str, Origin)>,
+    makes: bool,
+    context: &Context,
+    notes: &mut Vec<Note>,
+) -> Result<Place> {
+    let options = &context.options;
+    let environment =
+        said_or_option(environment, options.environment.as_deref(), "--environment", "environment")?;
     let application =
-        said_or_option(application, context.options.application.as_deref(), "--application", "application")?;
-    let makes = matches!(intent.action, Action::Deploy | Action::Cost | Action::Scan);
+        said_or_option(application, options.application.as_deref(), "--application", "application")?;
     let was_said = application.is_some();
     let (application, application_origin) = match application {
         Some(known) => known,

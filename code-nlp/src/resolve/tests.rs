@@ -11,9 +11,10 @@ use code_core::{Deployment, Digest, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ask, Change, Resolution, resolve};
+use super::{Ask, Change, Resolution, resolve, resolve_spec};
 use crate::context::{Context, History, Machine, Postgresql};
 use crate::settings::Settings;
+use crate::spec_file::read_spec;
 
 /// What a parser would say: intents, and for each pointer the words that said it.
 fn parsed(text: &str, intents: Value, evidence: &[(&str, &str)]) -> (Request, Parsed) {
@@ -145,4 +146,15 @@ fn scaling_changes_nothing_else() {
     expect.components[0].replicas = code_core::spec::Replicas { min: 3, max: 3 };
     assert_eq!(scaled.spec, expect);
     assert!(scaled.unreleased.is_empty());
+}
+
+#[test]
+fn a_spec_file_says_the_same_without_words() {
+    let text = "environment: staging\ncomponents:\n  - kind: web\n    depends_on: [db]\n    replicas: 2\n  - name: db\n    kind: database\n    engine: sqlite3\n";
+    let file = read_spec("shop.yaml", text.as_bytes()).unwrap();
+    let mut context = context();
+    deployed(&mut context, &[&first()]);
+    let resolution = resolve_spec(&file, &context).unwrap();
+    let [Ask::Change(change)] = resolution.asks.as_slice() else { panic!("{resolution:?}") };
+    insta::assert_snapshot!(table(&change.spec, &change.origins));
 }

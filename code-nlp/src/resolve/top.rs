@@ -1,5 +1,6 @@
 //! The values of a spec that are not of a component: where, under which rules, within which limits.
 
+use code_core::diagnostic::Note;
 use code_core::intent::Intent;
 use code_core::spec::{Origin, SPEC_VERSION, Spec};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::draft::Fields;
 use crate::settings::escape;
 
 /// Fills in what an intent leaves open. The rules of the settings as they are now always count.
-pub(super) fn fill(top: &mut Fields, intent: &Intent, scene: &Scene<'_>) {
+pub(super) fn fill(top: &mut Fields, intent: &Intent, scene: &mut Scene<'_>) {
     let mut said =
         Fields::of(&intent.target, true, |pointer| scene.words.origin(&format!("/target{pointer}")));
     said = under_key("/target", said);
@@ -21,27 +22,26 @@ pub(super) fn fill(top: &mut Fields, intent: &Intent, scene: &Scene<'_>) {
 }
 
 /// The same under values that were said elsewhere: in a spec file.
-pub(super) fn fill_under(top: &mut Fields, said: Fields, scene: &Scene<'_>) {
+pub(super) fn fill_under(top: &mut Fields, said: Fields, scene: &mut Scene<'_>) {
     let context = scene.context;
-    let environment = scene.environment();
+    let environment = scene.place.deployment.environment();
     let base = std::mem::take(top);
     *top = said;
-    top.fill("/version", SPEC_VERSION, Origin::default("the format's version"));
     let deployment = &scene.place.deployment;
+    top.fill("/version", SPEC_VERSION, Origin::default("the format's version"));
     top.fill("/application", deployment.application(), scene.place.application.clone());
     top.fill("/environment", environment, scene.place.environment.clone());
     if let Some(platform) = context.options.platform {
         top.fill("/target/platform", platform.as_str(), Origin::Option { name: "--platform".into() });
     }
+    rules(top, scene);
     top.under(from_settings(scene));
-    if let Some((protected, origin)) = context.settings.protected(environment) {
-        top.fill("/protected", protected, origin);
-    }
     // Without settings for it, an environment stays under the rules that it had.
     let listed = context.settings.environments.contains_key(environment);
+    let defaults = [("/protected", Value::from(false)), ("/delete_budget", default_delete_budget())];
     let mut kept = base;
     kept.0.retain(|pointer, sourced| {
-        let rule = ["/protected", "/delete_budget"].contains(&pointer.as_str());
+        let rule = defaults.iter().any(|(rule, default)| pointer == rule && sourced.value != *default);
         pointer.starts_with("/target/") || sourced.said || (rule && !listed)
     });
     for pointer in ["/version", "/application", "/environment"] {
@@ -54,6 +54,46 @@ pub(super) fn fill_under(top: &mut Fields, said: Fields, scene: &Scene<'_>) {
     top.fill("/delete_budget", budget, Origin::default("enough for a small deployment"));
     if top.has("/constraints/budget_monthly") {
         top.fill("/constraints/currency", "USD", Origin::default("no currency was said"));
+    }
+}
+
+/// What the settings set as a limit, nobody may loosen from outside: they win over what was said, unless
+/// that is stricter.
+fn rules(said: &mut Fields, scene: &mut Scene<'_>) {
+    let settings = from_settings(scene);
+    if let Some((protected, origin)) = scene.context.settings.protected(scene.environment())
+        && said.get("/protected") != Some(&Value::Bool(true))
+    {
+        said.set("/protected", protected, origin, false);
+    }
+    let limits = ["/delete_budget", "/constraints/budget_monthly"];
+    for pointer in limits {
+        let (Some(limit), Some(asked)) = (settings.0.get(pointer), said.get(pointer)) else { continue };
+        let currency = "/constraints/currency";
+        let code = |fields: &Fields| fields.text(currency).unwrap_or("USD").to_owned();
+        let stricter = asked.as_f64() <= limit.value.as_f64();
+        if stricter && (pointer == "/delete_budget" || code(said) == code(&settings)) {
+            continue;
+        }
+        let message = format!("{} of {} counts, not {asked}", limit.value, limit.origin);
+        scene.notes.push(Note::warning("resolve::limit", message));
+        said.0.insert(pointer.to_owned(), limit.clone());
+        if pointer != "/delete_budget" {
+            said.remove(currency);
+        }
+    }
+    let compliance = "/constraints/compliance";
+    if let (Some(must), Some(asked)) = (settings.get(compliance), said.get(compliance)) {
+        let mut all = asked.as_array().cloned().unwrap_or_default();
+        for standard in must.as_array().into_iter().flatten() {
+            if !all.contains(standard) {
+                all.push(standard.clone());
+            }
+        }
+        let origin = said.origin(compliance).cloned();
+        if let Some(origin) = origin {
+            said.set(compliance, all, origin, true);
+        }
     }
 }
 

@@ -21,8 +21,9 @@ use code_core::spec::Origin;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use part::part_fields;
 pub use part::{Health, PartSettings, Replicas};
-pub(crate) use read::nearest;
+pub(crate) use read::{excerpt, nearest};
 
 use lines::Lines;
 

@@ -87,6 +87,7 @@ macro_rules! part_fields {
         }
     };
 }
+pub(crate) use part_fields;
 
 part_fields! {
     /// What a component is when nothing else is said.

@@ -163,7 +163,7 @@ pub(crate) fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, String) 
 }
 
 /// The field and the known ones in serde's sentence on an unknown field.
-pub(crate) fn unknown_field(message: &str) -> Option<(String, Vec<String>)> {
+fn unknown_field(message: &str) -> Option<(String, Vec<String>)> {
     let rest = message.split_once("unknown field ")?.1;
     let mut words = quoted(rest);
     (!words.is_empty()).then(|| (words.remove(0), words))
@@ -184,12 +184,18 @@ fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The known word that is most like `word`, where one is like it at all.
+/// The known word that is most like `word`, where one is like it at all: a letter or two apart, or with the
+/// same beginning.
 pub(crate) fn nearest<S: AsRef<str>>(word: &str, known: &[S]) -> Option<String> {
+    // Distances take time that grows with both lengths, and a hostile word may be long.
+    let word: String = word.chars().take(64).collect();
+    let apart = |k: &str| strsim::damerau_levenshtein(&word, k);
     known
         .iter()
-        .map(|k| (strsim::jaro_winkler(word, k.as_ref()), k.as_ref()))
-        .filter(|(score, _)| *score >= 0.8)
+        .map(AsRef::as_ref)
+        .filter(|k| k.len() <= 128)
+        .map(|k| (strsim::jaro_winkler(&word, k), k))
+        .filter(|(score, k)| *score >= 0.85 || apart(k) <= (word.len().min(k.len()) / 3).min(2))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k.to_owned())
 }
