@@ -49,7 +49,7 @@ pub fn without(spec: &Spec, origins: &Origins, components: &[String]) -> Result<
 /// now. `to` is `previous`, a number with or without a word before it, or nothing.
 ///
 /// # Errors
-/// `resolve::nothing-deployed`, `resolve::unknown-revision`.
+/// `engine::no-deployment`, `rollback::no-revision`.
 pub fn rolled_back(
     history: &History,
     deployment: &Deployment,
@@ -63,7 +63,7 @@ pub fn rolled_back(
         .collect();
     let choices: Vec<String> = good.iter().map(|(r, _)| r.number.to_string()).collect();
     let unknown = |message: String| {
-        Error::new(ErrorKind::NotFound, "resolve::unknown-revision", message)
+        Error::new(ErrorKind::NotFound, "rollback::no-revision", message)
             .help(match choices.is_empty() {
                 true => "nothing was rolled out here with success yet".to_owned(),
                 false => format!("return to one of the revisions {}: see `history`", choices.join(", ")),
@@ -73,7 +73,7 @@ pub fn rolled_back(
     let Some(last) = revisions.last() else {
         return Err(Error::new(
             ErrorKind::NotFound,
-            "resolve::nothing-deployed",
+            "engine::no-deployment",
             format!("find the deployment {deployment}"),
         )
         .help("deploy it first: there is nothing to go back to"));

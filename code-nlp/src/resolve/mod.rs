@@ -248,7 +248,7 @@ impl Resolving<'_> {
                 if !intent.components.is_empty() && spec.components.len() > 1 {
                     self.notes.push(
                         Note::warning(
-                            "resolve::whole-rollback",
+                            "resolve::whole-deployment",
                             "a rollback takes the whole deployment back",
                         )
                         .choices([place.deployment.to_string()]),

@@ -73,7 +73,9 @@ pub(super) fn destroyed(intent: &Intent, draft: &Draft, scene: &mut Scene<'_>) -
         }
     }
     if !names.is_empty() && names.len() == draft.components.len() {
-        scene.notes.push(Note::advice("resolve::all", "these are all components of the deployment"));
+        scene
+            .notes
+            .push(Note::advice("resolve::whole-deployment", "these are all components of the deployment"));
         return Ok(Vec::new());
     }
     Ok(names)
@@ -136,7 +138,7 @@ pub(super) fn nothing_deployed(deployment: &Deployment, context: &Context) -> Er
     let all: Vec<String> = context.history.deployed().map(|(d, _)| d.to_string()).collect();
     let wanted = deployment.to_string();
     let error =
-        Error::new(ErrorKind::NotFound, "resolve::nothing-deployed", format!("find the deployment {wanted}"));
+        Error::new(ErrorKind::NotFound, "engine::no-deployment", format!("find the deployment {wanted}"));
     if all.is_empty() {
         return error.help(format!(
             "nothing is deployed from here: begin with \"Deploy a web app with database to {}\", or name the state directory with `--state`",

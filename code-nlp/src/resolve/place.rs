@@ -68,7 +68,7 @@ pub(super) fn place_of(
     match there.as_slice() {
         [one] if !was_said => {
             let message = format!("`{}` is the only application in {environment}", one.application());
-            notes.push(Note::advice("resolve::only-application", message.clone()));
+            notes.push(Note::advice("resolve::unsaid", message.clone()));
             Ok(Place { deployment: (*one).clone(), application: Origin::default(message), ..place })
         }
         _ => Err(pick::nothing_deployed(&place.deployment, context)),
@@ -162,17 +162,18 @@ fn unsaid_environment(
         [] => {
             let origin = Origin::default("no environment was said, and this one is the least to break");
             notes.push(
-                Note::advice("resolve::environment", "no environment was said: `development` is taken")
-                    .choices(["development", "staging", "production"]),
+                Note::advice("resolve::unsaid", "no environment was said: `development` is taken").choices([
+                    "development",
+                    "staging",
+                    "production",
+                ]),
             );
             Ok(("development".into(), origin))
         }
         [only] => {
             let why = format!("`{application}` is only deployed there");
-            notes.push(Note::advice(
-                "resolve::environment",
-                format!("no environment was said: `{only}` is taken"),
-            ));
+            notes
+                .push(Note::advice("resolve::unsaid", format!("no environment was said: `{only}` is taken")));
             Ok((only.clone(), Origin::default(why)))
         }
         several => Err(Error::new(
@@ -313,7 +314,7 @@ pub(super) fn filter(
         filter.components.push(all.components[index].name().to_owned());
     }
     if there.len() > 1 && filter.application.is_none() && !filter.components.is_empty() {
-        notes.push(Note::advice("resolve::several", "several deployments have components of that name"));
+        notes.push(Note::advice("resolve::unsaid", "several deployments have components of that name"));
     }
     Ok(filter)
 }
