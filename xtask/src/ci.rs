@@ -28,7 +28,17 @@ pub(crate) fn run() -> bool {
         shell::run(shell::cargo(&all))
     });
     part("doc", &mut || {
-        let mut doc = shell::cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
+        let mut doc = shell::cargo(&[
+            "doc",
+            "--workspace",
+            "--exclude",
+            "examples",
+            "--exclude",
+            "xtask",
+            "--no-deps",
+            "--all-features",
+            "--locked",
+        ]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         shell::run(doc)
     });
