@@ -1,5 +1,7 @@
 //! What the engine really writes, reported and counted: a hand-written journal may be wrong about it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
