@@ -7,7 +7,7 @@
 //!      /HASH-OF-NAME.secret  0600  one sealed record a secret
 //! ```
 //!
-//! A [record](envelope) is sealed with XChaCha20-Poly1305 under a [key](keys) that is made when the first
+//! A record (`envelope`) is sealed with XChaCha20-Poly1305 under a key (`keys`) that is made when the first
 //! secret is stored. What this protects against: a copy of the records alone (a backup, a bucket, a commit),
 //! and damage, which is told apart from a missing secret. What it does not: somebody who can read as this
 //! user can read the key as well; and an older record put back in the place of a newer one is not noticed.
