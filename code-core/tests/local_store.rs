@@ -192,13 +192,12 @@ fn any_body() -> impl Strategy<Value = Body> {
         }),
         (run(), step(), any::<bool>(), prop::option::of(any_live()))
             .prop_map(|(run, step, undo, live)| Body::StepDone { run, step, undo, live }),
-        (run(), step(), any_error(), any_live()).prop_map(|(run, step, error, live)| Body::StepFailed {
-            run,
-            step,
-            undo: true,
-            error,
-            left: Observed::Present(live)
-        }),
+        (run(), step(), any_error(), any_live(), any::<bool>()).prop_map(
+            |(run, step, error, live, untouched)| {
+                let left = Observed::Present(live);
+                Body::StepFailed { run, step, undo: true, error, left, untouched }
+            }
+        ),
         run().prop_map(|run| Body::RunEnded { run, outcome: Outcome::RolledBack }),
     ]
 }
