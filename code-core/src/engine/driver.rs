@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -400,12 +401,24 @@ impl Drop for AbortOnDrop {
 
 /// The event without the secrets that were lent so far, in whatever form they got into it.
 fn redacted(ctx: &Ctx, event: Event) -> Event {
-    let Ok(text) = serde_json::to_string(&event) else { return event };
-    let clean = ctx.redactor().redact(&text);
-    if clean == text {
+    let Ok(value) = serde_json::to_value(&event) else { return event };
+    let clean = without_secrets(ctx, value.clone());
+    if clean == value {
         return event;
     }
-    serde_json::from_str(&clean).unwrap_or(event)
+    // It does not fit its type any more only where a secret is a word of the format itself.
+    serde_json::from_value(clean).unwrap_or(event)
+}
+
+fn without_secrets(ctx: &Ctx, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(ctx.redactor().redact(&text)),
+        Value::Array(items) => items.into_iter().map(|item| without_secrets(ctx, item)).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(name, item)| (name, without_secrets(ctx, item))).collect()
+        }
+        other => other,
+    }
 }
 
 fn start_of(run: &Run) -> Start {
@@ -414,4 +427,24 @@ fn start_of(run: &Run) -> Start {
         records.iter().map(one).collect()
     };
     Start { steps: recorded(&run.steps), undo: recorded(&run.undo), undoing: run.undoing.is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryHost, ctx};
+
+    #[test]
+    fn a_secret_that_a_tool_wrote_into_its_answer_is_not_written_down() {
+        let ctx = ctx(&Arc::new(MemoryHost::new()));
+        ctx.redactor().learn(&crate::Secret::new("canary\"7f31"));
+        let was = crate::Want::new().with("url", "pg://u:canary\"7f31@h");
+        let live = Live { id: "canary\"7f31".into(), was, outputs: [].into(), drift: vec![] };
+        let body = Body::StepDone { run: RunId(1), step: StepId(0), undo: false, live: Some(live) };
+        let clean = redacted(&ctx, Event { at: ctx.host().now(), body });
+        let text = serde_json::to_string(&clean).unwrap();
+        assert!(!text.contains("canary") && text.matches(crate::redact::REDACTED).count() == 2, "{text}");
+        let Body::StepDone { live: Some(live), .. } = clean.body else { panic!("{text}") };
+        assert_eq!(live.id, crate::redact::REDACTED);
+    }
 }

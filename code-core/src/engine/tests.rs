@@ -190,6 +190,13 @@ async fn started_is_written_before_the_provider_is_called() {
 async fn only_what_changed_is_touched_and_what_is_gone_goes_against_the_edges() {
     let bench = Bench::new();
     bench.deploy(&shop_with(|spec| spec.components[0].replicas = Replicas { min: 2, max: 2 })).await.unwrap();
+    let engine = bench.engine();
+    let change = shop_with(|spec| spec.components[1].version = Some("16".into()));
+    let planned =
+        engine.plan(&Proposal::of(change, Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let id = |address: &str| planned.plan.steps.iter().find(|s| s.address() == &at(address)).unwrap().id;
+    let delete = planned.plan.step(id("web/part.1")).unwrap();
+    assert_eq!((delete.change.action, &delete.needs[..]), (Action::Delete, &[id("web/endpoint")][..]));
     let before = bench.effects();
     let done = bench.deploy(&shop_with(|spec| spec.components[1].version = Some("16".into()))).await.unwrap();
     assert_eq!(done.outcome, Outcome::Succeeded);
