@@ -1,8 +1,8 @@
 //! Names and digests: how things are told apart.
 //!
-//! A [`Digest`] names content, a [`Name`] what a person calls a thing, a [`Deployment`] an application in
-//! an environment, an [`Address`] a resource of a deployment, and a [`Key`] one step of one plan, the same
-//! through every retry and resume.
+//! A [`Digest`] names content, a name ([`check_name`]) what a person calls a thing, a [`Deployment`] an
+//! application in an environment, an [`Address`] a resource of a deployment, and a [`Key`] one step of one
+//! plan, the same through every retry and resume.
 
 use std::borrow::Cow;
 use std::fmt;

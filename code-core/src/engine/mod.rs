@@ -5,8 +5,8 @@
 //!                   scanners        planner                              driver + scheduler
 //! ```
 //!
-//! [`Engine`] is the whole of what a front needs. Inside, the [`planner`] only reads, the [`scheduler`] is
-//! pure, and the [`driver`] is the only one that waits.
+//! [`Engine`] is the whole of what a front needs. Inside, the `planner` only reads, the `scheduler` is
+//! pure, and the `driver` is the only one that waits.
 
 mod attempt;
 mod builder;
