@@ -5,6 +5,8 @@ pub mod postgres;
 #[cfg(feature = "process")]
 pub mod process;
 pub mod recipes;
+#[cfg(feature = "release")]
+pub mod release;
 #[cfg(feature = "sample")]
 pub mod sample;
 #[cfg(feature = "sqlite")]
@@ -15,3 +17,5 @@ pub use process::{
     ProcessProvider,
     keeper::{KeeperEvent, keeper_events, keeper_main, keeper_main_from},
 };
+#[cfg(feature = "release")]
+pub use release::{ReleaseProvider, source_digest};
