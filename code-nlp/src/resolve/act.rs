@@ -88,7 +88,11 @@ fn deploy(draft: &mut Draft, intent: &Intent, scene: &mut Scene<'_>) -> Result<(
             continue;
         }
         let said = if whole { &anonymous } else { said };
-        let claimed: Vec<usize> = parts.iter().map(|part| part.index).collect();
+        let mut claimed: Vec<usize> = parts.iter().map(|part| part.index).collect();
+        let named = intent.components.iter().filter_map(|other| draft.index(other.name.as_deref()?));
+        if said.name.is_none() {
+            claimed.extend(named);
+        }
         let at = format!("/components/{index}");
         let place = find_or_add(said, &at, draft, &claimed, scene)?;
         parts.push(part(place, said, &at, draft, scene)?);
@@ -364,8 +368,8 @@ fn find_or_add(
         [] => {}
         [one] => return Ok(*one),
         several => {
-            let default = pick::kind_name(kind);
-            let index = several.iter().find(|i| draft.components[**i].name() == default);
+            // Those that never had a name of their own are taken in their order.
+            let index = several.iter().find(|i| pick::is_default_name(kind, draft.components[**i].name()));
             return index.copied().ok_or_else(|| {
                 let names: Vec<&str> = several.iter().map(|i| draft.components[*i].name()).collect();
                 Error::new(

@@ -7,7 +7,7 @@ use code_core::{Deployment, Error, ErrorKind, Result};
 use super::act::Scene;
 use super::draft::Draft;
 use crate::context::Context;
-use crate::settings::nearest;
+use crate::settings::{nearest, plain};
 
 /// The place of the one existing component that the words mean.
 pub(super) fn existing(said: &Component, draft: &Draft, place: &str) -> Result<usize> {
@@ -101,13 +101,22 @@ pub(super) fn free_name(kind: Kind, taken: &[String]) -> String {
     name
 }
 
+/// Whether [`free_name`] would give this name.
+pub(super) fn is_default_name(kind: Kind, name: &str) -> bool {
+    match name.strip_prefix(&kind_name(kind)) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix('-').is_some_and(|count| count.parse::<u32>().is_ok()),
+        None => false,
+    }
+}
+
 pub(super) fn unknown_component(name: &str, draft: &Draft, place: &str) -> Error {
     let names = draft.names();
     let choices = names.join(", ");
     Error::new(
         ErrorKind::NotFound,
         "resolve::unknown-component",
-        format!("find `{}` in {place}", shown(name)),
+        format!("find `{}` in {place}", plain(name, 60)),
     )
     .help(match (nearest(name, &names), names.is_empty()) {
         (Some(near), _) => format!("did you mean `{near}`? {place} has {choices}"),
@@ -124,7 +133,7 @@ pub(super) fn unknown_application(name: &str, known: &[&str]) -> Error {
     Error::new(
         ErrorKind::NotFound,
         "resolve::unknown-application",
-        format!("find the application `{}`", shown(name)),
+        format!("find the application `{}`", plain(name, 60)),
     )
     .help(match nearest(name, &known) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -151,9 +160,4 @@ pub(super) fn nothing_deployed(deployment: &Deployment, context: &Context) -> Er
             None => format!("deployed are {}", all.join(", ")),
         })
         .with("choices", all.join(", "))
-}
-
-/// A name as far as it can be shown in a message.
-fn shown(name: &str) -> String {
-    name.chars().take(60).flat_map(char::escape_debug).collect()
 }

@@ -12,6 +12,8 @@
 mod lines;
 mod part;
 mod read;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use part::part_fields;
 pub use part::{Health, PartSettings, Replicas};
-pub(crate) use read::{excerpt, nearest};
+pub(crate) use read::{excerpt, nearest, plain};
 
 use lines::Lines;
 

@@ -113,7 +113,7 @@ fn mistake(path: &str, text: &str, error: &toml::de::Error) -> Error {
     let span = error.span().unwrap_or(0..0);
     let (line, column, excerpt) = excerpt(text, span);
     let place = format!("{path}:{line}:{column}");
-    let message = error.message().lines().next().unwrap_or("it is no TOML").to_owned();
+    let message = plain(error.message().lines().next().unwrap_or("it is no TOML"), 300);
     let error = match unknown_field(&message) {
         Some((key, known)) => Error::new(
             ErrorKind::Invalid,
@@ -152,14 +152,34 @@ pub(crate) fn excerpt(text: &str, span: Range<usize>) -> (usize, usize, String) 
     let column = text[start..at].chars().count() + 1;
     // A long line is shown around the place, not whole, and only with characters that can be shown.
     let skip = column.saturating_sub(60);
-    let shown: String =
-        line_text.chars().skip(skip).take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let from = line_text.char_indices().nth(skip).map_or(line_text.len(), |(i, _)| i);
+    let shown = plain(&line_text[from..], 100);
     let end = span.end.clamp(at, start + line_text.len().max(at - start));
     let width = text.get(at..end).map_or(1, |word| word.chars().count()).clamp(1, 40);
     let gutter = line.to_string();
     let pad = " ".repeat(gutter.len());
     let carets = format!("{}{}", " ".repeat(column - 1 - skip), "^".repeat(width));
     (line, column, format!("{gutter} | {shown}\n{pad} | {carets}"))
+}
+
+/// The beginning of a text of others, without what moves the cursor or reorders what is shown.
+pub(crate) fn plain(text: &str, longest: usize) -> String {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .take(longest)
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if unseen(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// The field and the known ones in serde's sentence on an unknown field.

@@ -4,7 +4,7 @@ use code_core::{Error, ErrorKind};
 use serde_saphyr::Error as Yaml;
 
 use super::MAX_SPEC_BYTES;
-use crate::settings::{excerpt, nearest};
+use crate::settings::{excerpt, nearest, plain};
 
 /// What the YAML reader found.
 pub(super) fn mistake(path: &str, text: &str, error: &Yaml) -> Error {
@@ -105,7 +105,7 @@ fn nearest_of(what: &str, said: &str, known: &[&str]) -> String {
 
 /// A word of the file as far as it can be shown.
 fn short(text: &str) -> String {
-    text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    plain(text, 120)
 }
 
 /// The bytes of the word at a line and column (from 1, in characters).
