@@ -7,9 +7,13 @@
 //! ```
 //!
 //! A recipe is pure. The engine takes the first one that [makes](code_core::Recipe::makes) a component, so a
-//! project's own recipes stand before those of [`local()`]. The recipes here are typed functions; `tera` (a
-//! feature) reads a project's own from a template.
+//! project's own recipes stand before those of [`local()`]. The recipes here are typed functions; with the
+//! feature `tera`, a project's own can be templates (`TeraRecipe`).
 
 pub mod local;
+#[cfg(feature = "tera")]
+mod tera;
 
 pub use local::local;
+#[cfg(feature = "tera")]
+pub use tera::TeraRecipe;
