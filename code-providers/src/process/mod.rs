@@ -121,6 +121,16 @@ impl Provider for ProcessProvider {
     }
 }
 
+/// The file into which a process writes, as long as it is the `address` of the deployment; full ones lie
+/// beside it as `….log.1` to `….log.5`.
+pub fn log_file(
+    state_dir: &std::path::Path,
+    deployment: &code_core::Deployment,
+    address: &code_core::Address,
+) -> std::path::PathBuf {
+    want::log(state_dir, &Place { deployment: deployment.clone(), address: address.clone() })
+}
+
 /// Where a resource stands, among all deployments of a state directory.
 fn place(ctx: &Ctx, resource: &Resource) -> Result<Place> {
     match ctx.deployment() {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::identity::{Identity, Stat};
+use super::identity::Identity;
 
 /// Where ports for processes are looked for: below what Linux hands to outgoing connections
 /// (`ip_local_port_range` begins at 32768), so that none of those can take one.
@@ -48,6 +48,12 @@ pub fn answers(port: u16) -> bool {
 
 /// The processes that listen on this port, as far as this user may know.
 pub fn listeners(port: u16) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    listeners_among(port, entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// Those of some processes that listen on this port.
+fn listeners_among(port: u16, pids: impl Iterator<Item = i32>) -> Vec<i32> {
     let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
@@ -62,19 +68,18 @@ pub fn listeners(port: u16) -> Vec<i32> {
         fds.filter_map(|fd| fs::read_link(fd.path()).ok())
             .any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
     };
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(holds).collect()
+    pids.filter(holds).collect()
 }
 
 /// A process that listens on the port of `owner` and does not belong to it.
 pub fn stranger(port: u16, owner: &Identity, key: &str) -> Option<i32> {
-    let listeners = listeners(port);
-    if listeners.iter().any(|pid| Stat::read(*pid).is_some_and(|stat| stat.session == owner.pid)) {
+    // Nearly always it listens itself, or one that it started: no need to look at every process then.
+    if !listeners_among(port, std::iter::once(owner.pid)).is_empty()
+        || !listeners_among(port, owner.kin(key).into_keys()).is_empty()
+    {
         return None;
     }
-    let kin = owner.kin(key);
-    let foreign = listeners.first().copied()?;
-    listeners.iter().all(|pid| !kin.contains_key(pid)).then_some(foreign)
+    listeners(port).first().copied()
 }
 
 /// The inodes of sockets that listen on this port, in a table as proc_net(5) has it: the local address in

@@ -279,7 +279,7 @@ async fn copy(ctx: &Ctx, wanted: &Wanted, place: &Place) -> Result<()> {
             if ctx.cancel().is_cancelled() {
                 return Err(cancelled());
             }
-            if done % 500 == 0 {
+            if done.is_multiple_of(500) {
                 ctx.progress(Progress::Part { done: done as u64, total: total as u64, unit: "files".into() });
             }
             Ok(())

@@ -1,10 +1,11 @@
 //! The app that the tests deploy: it says who it is, is slow when asked, dies when asked.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,9 @@ pub(crate) fn run() -> ExitCode {
         let mut child = Command::new(name);
         child.args((name == "setsid").then_some("sleep")).arg("1000");
         println!("child {}", child.spawn().unwrap().id());
+    }
+    if std::env::var("DOOM").is_ok_and(|file| std::path::Path::new(&file).exists()) {
+        return ExitCode::from(9);
     }
     if let Ok(code) = std::env::var("EXIT") {
         println!("giving up, says the app");
@@ -66,6 +70,21 @@ async fn reply(mut request: Request<Incoming>) -> Result<Response<String>, Infal
             tokio::time::sleep(Duration::from_millis(millis.parse().unwrap())).await;
             std::env::var("NAME").unwrap_or_default()
         }
+        ["spam", megabytes] => {
+            let line = format!("{}\n", "x".repeat(1023));
+            (0..megabytes.parse::<usize>().unwrap() * 1024).for_each(|_| print!("{line}"));
+            "done".into()
+        }
+        ["back"] => {
+            let mut text = Vec::new();
+            while let Some(frame) =
+                std::future::poll_fn(|cx| Pin::new(request.body_mut()).poll_frame(cx)).await
+            {
+                text.extend_from_slice(&frame.unwrap().into_data().unwrap());
+            }
+            String::from_utf8(text).unwrap()
+        }
+        ["files"] => std::fs::read_to_string("/proc/self/limits").unwrap(),
         ["die", code] => std::process::exit(code.parse().unwrap()),
         ["echo"] => {
             let upgrade = hyper::upgrade::on(&mut request);

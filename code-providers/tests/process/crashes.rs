@@ -15,6 +15,7 @@ crate::trials!(
     a_stranger_with_its_number_is_not_touched,
     a_started_process_that_nobody_wrote_down_is_found,
     of_two_keepers_one_keeps,
+    what_ends_again_and_again_is_left,
     after_a_reboot_nothing_is_there,
 );
 
@@ -188,4 +189,31 @@ async fn after_a_reboot_nothing_is_there() {
     let live = world.apply(&web).await;
     world.apply(&route(port_of(&live_endpoint), &[&live])).await;
     assert_eq!(world.plan(&endpoint).await.action, Action::Keep);
+}
+
+async fn what_ends_again_and_again_is_left() {
+    let world = World::new();
+    let doom = world.state.join("doom");
+    let web = with(web("r1.0"), "env.DOOM", doom.to_str().unwrap());
+    let live = world.apply(&web).await;
+    std::fs::write(&doom, "").unwrap();
+    kill(pid_of(&live));
+    eventually("it is restarted", || world.kept(&web).is_some_and(|kept| kept.restarts == 3)).await;
+    let Observed::Present(seen) = world.observe(&web).await else { panic!("it is kept") };
+    assert!(seen.drift[0].starts_with("restarting (3 of 5, next in "), "{:?}", seen.drift);
+    eventually("it is left", || {
+        world
+            .kept(&web)
+            .is_some_and(|kept| matches!(kept.phase, Phase::Failed(ending) if ending.code == Some(9)))
+    })
+    .await;
+    let Observed::Present(seen) = world.observe(&web).await else { panic!("it is kept") };
+    assert_eq!(seen.drift, ["failed: exited with code 9"]);
+    assert!(world.seen().iter().any(|seen| matches!(seen, Seen::GaveUp { restarts: 5, .. })));
+
+    std::fs::remove_file(&doom).unwrap();
+    let plan = world.plan(&web).await;
+    assert_eq!((plan.action, plan.why.as_str()), (Action::Update, "failed: exited with code 9"));
+    world.apply(&web).await;
+    assert_eq!(world.plan(&web).await.action, Action::Keep);
 }

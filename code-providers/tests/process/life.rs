@@ -2,7 +2,9 @@
 
 use code_core::provider::{Action, Health, Observed};
 use code_core::{Expr, Provider, Secret, SecretRef};
-use code_providers::process::keeper::Seen;
+use code_providers::process::keeper::{Keeper, Program, Seen};
+use code_providers::process::log_file;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::world::{World, eventually, get, pid_of, port_of, read_all, runs, web, with};
 
@@ -20,6 +22,9 @@ crate::trials!(
     a_server_on_ipv6_only_is_healthy,
     a_keeper_with_nothing_to_keep_ends,
     a_program_that_is_not_there_is_told,
+    a_full_log_is_put_aside,
+    as_root_it_may_be_another_user,
+    an_older_keeper_steps_aside_and_a_newer_one_is_respected,
 );
 
 async fn a_process_is_started_kept_and_stopped() {
@@ -226,4 +231,76 @@ async fn a_program_that_is_not_there_is_told() {
     }
     let failed = world.try_apply(&with(web("r1.0"), "cwd", "/no/such")).await.unwrap_err();
     assert_eq!(failed.error.code(), "process::no-directory");
+}
+
+async fn a_full_log_is_put_aside() {
+    let world = World::new();
+    let web = web("r1.0");
+    let live = world.apply(&web).await;
+    let log = log_file(&world.state, &world.deployment, &web.address);
+    assert_eq!(get(port_of(&live), "/spam/11").await.0, 200);
+    let aside = log.with_extension("log.1");
+    eventually("it is put aside", || aside.exists()).await;
+    assert!(std::fs::metadata(&aside).unwrap().len() > 10 << 20);
+    assert_eq!(get(port_of(&live), "/spam/1").await.0, 200);
+    eventually("it goes on in the emptied file", || {
+        std::fs::read(&log).is_ok_and(|bytes| bytes.starts_with(b"xxx") && bytes.len() >= 1 << 20)
+    })
+    .await;
+}
+
+async fn as_root_it_may_be_another_user() {
+    let world = World::new();
+    let web = with(with(web("r1.0"), "user", "nobody"), "program", "/bin/sh");
+    let web = with(web, "args", serde_json::json!(["-c", "id -u; echo $HOME $USER; exec sleep 1000"]));
+    let web = with(web, "health.tcp", false);
+    let mut web = web;
+    web.want.as_mut().unwrap().0.remove("health.path");
+    if !rustix::process::geteuid().is_root() {
+        assert_eq!(world.try_apply(&web).await.unwrap_err().error.code(), "process::user");
+        return;
+    }
+    let live = world.apply(&web).await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid_of(&live))).unwrap();
+    let uid = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
+    assert!(!uid.contains("\t0"), "{uid}");
+    let log = std::fs::read_to_string(log_file(&world.state, &world.deployment, &web.address)).unwrap();
+    assert!(log.contains("nobody"), "{log}");
+    world.delete(&web).await;
+    assert!(!runs(pid_of(&live)));
+}
+
+async fn an_older_keeper_steps_aside_and_a_newer_one_is_respected() {
+    let world = World::new();
+    let dir = world.keeper_file("");
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("socket");
+    let pretend = |protocol: u32| {
+        let _ = std::fs::remove_file(&path);
+        let socket = tokio::net::UnixListener::bind(&path).unwrap();
+        let path = path.clone();
+        tokio::spawn(async move {
+            let (stream, _) = socket.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.starts_with("{\"retire\"") {
+                    std::fs::remove_file(&path).unwrap();
+                    drop(socket);
+                    let _ = write.write_all(b"{\"done\":{}}\n").await;
+                    return true;
+                }
+                let hello = serde_json::json!({"hello": {"protocol": protocol, "version": "x", "pid": 1}});
+                write.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+            }
+            false
+        })
+    };
+    let newer = pretend(99);
+    let error = Keeper::ensure(world.ctx.host(), &Program::Own, &world.state).await.unwrap_err();
+    assert_eq!(error.code(), "keeper::newer");
+    assert!(!newer.await.unwrap(), "it was not asked to go");
+    let older = pretend(0);
+    Keeper::ensure(world.ctx.host(), &Program::Own, &world.state).await.unwrap();
+    assert!(older.await.unwrap());
 }

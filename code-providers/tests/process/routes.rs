@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use code_core::provider::{Action, Live, Observed};
-use code_providers::process::keeper::Seen;
+use code_providers::process::keeper::{Phase, Seen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,6 +19,8 @@ crate::trials!(
     a_stranger_on_its_port_is_drift,
     a_dead_target_is_passed_over,
     a_request_in_circles_is_ended,
+    an_unhealthy_target_is_spared,
+    bodies_go_both_ways,
 );
 
 async fn named(world: &World, name: &str) -> Live {
@@ -216,10 +218,7 @@ async fn a_stranger_on_its_port_is_drift() {
     let Observed::Present(seen) = world.observe(&web).await else { panic!("it is kept") };
     assert!(!seen.drift.is_empty());
     drop(squatter);
-    eventually("it runs again", || {
-        world.kept(&web).is_some_and(|kept| kept.phase == code_providers::process::keeper::Phase::Ready)
-    })
-    .await;
+    eventually("it runs again", || world.kept(&web).is_some_and(|kept| kept.phase == Phase::Ready)).await;
 }
 
 async fn a_dead_target_is_passed_over() {
@@ -247,4 +246,50 @@ async fn a_request_in_circles_is_ended() {
     world.apply(&route(port, &[&itself])).await;
     let (status, text) = call(port, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(status == 508 && text.contains("in circles"), "{status} {text}");
+}
+
+async fn an_unhealthy_target_is_spared() {
+    let world = World::new();
+    let sick = world.state.join("sick");
+    let a = world.apply(&with(with(web("a"), "env.NAME", "a"), "env.SICK", sick.to_str().unwrap())).await;
+    let b = named(&world, "b").await;
+    let port = free_port();
+    world.apply(&route(port, &[&a, &b])).await;
+    std::fs::write(&sick, "").unwrap();
+    let phase = || world.kept(&web("a")).map(|kept| kept.phase);
+    eventually("it is unhealthy", || matches!(phase(), Some(Phase::Unhealthy { .. }))).await;
+    for _ in 0..10 {
+        assert_eq!(get(port, "/").await, (200, "b".into()));
+    }
+    // Better an unhealthy one than none.
+    world.apply(&route(port, &[&a])).await;
+    assert_eq!(get(port, "/").await, (200, "a".into()));
+    std::fs::remove_file(&sick).unwrap();
+    eventually("it is healthy", || phase() == Some(Phase::Ready)).await;
+}
+
+async fn bodies_go_both_ways() {
+    let world = World::new();
+    let a = named(&world, "a").await;
+    let port = free_port();
+    world.apply(&route(port, &[&a])).await;
+    let body = "x".repeat(300_000);
+    let head = format!(
+        "POST /back HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    assert_eq!(call(port, &(head + &body)).await, (200, body));
+    let chunked = "POST /back HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    assert_eq!(call(port, chunked).await, (200, "abc".into()));
+    assert_eq!(
+        call(port, "HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await,
+        (200, String::new())
+    );
+    assert_eq!(call(port, "GET / HTTP/1.0\r\n\r\n").await, (200, "a".into()));
+    assert_eq!(call(port, "CONNECT x:1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.0, 400);
+    // The keeper may have many files open; its processes have what they would have without it.
+    let (_, limits) = get(port, "/files").await;
+    let mine = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let files = |text: &str| text.lines().find(|line| line.starts_with("Max open files")).map(str::to_owned);
+    assert_eq!(files(&limits), files(&mine));
 }

@@ -1,20 +1,23 @@
 //! The keeper's table in memory, its copy on the disk, and whoever waits for it to change.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use code_core::Result;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::events::{self, Seen};
-use super::table::{Place, Table};
+use super::table::{Kept, Phase, Place, Table};
 
 /// The table that all tasks of a keeper share.
 #[derive(Debug)]
 pub(super) struct Book {
     state_dir: PathBuf,
     table: Mutex<Table>,
+    /// The ports of processes that run and are not healthy: requests go elsewhere while they can.
+    sick: RwLock<BTreeSet<u16>>,
     changed: watch::Sender<()>,
 }
 
@@ -22,7 +25,8 @@ impl Book {
     /// The book of a state directory, as the last keeper left it.
     pub(super) fn open(state_dir: &Path) -> Result<Book> {
         let table = Mutex::new(Table::read(state_dir)?);
-        Ok(Book { state_dir: state_dir.to_owned(), table, changed: watch::Sender::new(()) })
+        let sick = RwLock::default();
+        Ok(Book { state_dir: state_dir.to_owned(), table, sick, changed: watch::Sender::new(()) })
     }
 
     /// The state directory.
@@ -36,6 +40,7 @@ impl Book {
         let before = table.clone();
         let result = change(&mut table);
         if *table != before {
+            self.mark_sick(&table);
             table.write(&self.state_dir)?;
         }
         drop(table);
@@ -52,6 +57,17 @@ impl Book {
     /// Reads from the table.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Table) -> T) -> T {
         read(&self.lock())
+    }
+
+    /// Whether the process on this port is known to be unhealthy.
+    pub(super) fn is_sick(&self, port: u16) -> bool {
+        self.sick.read().unwrap_or_else(PoisonError::into_inner).contains(&port)
+    }
+
+    fn mark_sick(&self, table: &Table) {
+        let sick = |kept: &&Kept| matches!(kept.phase, Phase::Unhealthy { .. });
+        let ports = table.processes.iter().filter(sick).filter_map(|kept| kept.port).collect();
+        *self.sick.write().unwrap_or_else(PoisonError::into_inner) = ports;
     }
 
     /// Told of every change from now on.

@@ -10,12 +10,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use code_core::{Error, ErrorKind, Result};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group,
+    pidfd_open, pidfd_send_signal, prlimit, setrlimit, waitid,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, timeout};
@@ -180,7 +182,24 @@ fn spawn(job: &Job, port: Option<u16>, secrets: &Disclosed) -> io::Result<i32> {
     }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
-    i32::try_from(child.id()).map_err(io::Error::other)
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    if let Some(before) = FILES.get() {
+        // It may have ended already.
+        let _ = prlimit(Pid::from_raw(pid), Resource::Nofile, *before);
+    }
+    Ok(pid)
+}
+
+/// The limit of open files with which the keeper was started: its processes get this one.
+static FILES: OnceLock<Rlimit> = OnceLock::new();
+
+/// Lets the keeper have as many open files as it may: each request through a route takes two.
+pub(super) fn open_many_files() {
+    let before = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: before.maximum, maximum: before.maximum };
+    // Where it may not, it has as many as before.
+    let _ = setrlimit(Resource::Nofile, most);
+    let _ = FILES.set(before);
 }
 
 fn start_failed(job: &Job, error: io::Error) -> Error {

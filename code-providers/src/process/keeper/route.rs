@@ -112,10 +112,10 @@ impl Routes {
         }
         let Some(route) = open.get(&wish.place).map(|open| Arc::clone(&open.route)) else { return Ok(()) };
         self.book.change(|table| table.put_route(wish.clone()))?;
+        let from = route.targets();
         let removed = route.switch(&wish.targets);
-        let from: Vec<u16> = removed.iter().map(|target| target.port).collect();
         drop(open);
-        if !from.is_empty() || route.targets() != from {
+        if from != wish.targets {
             self.book.see(&wish.place, Seen::Switched { from, to: wish.targets.clone() });
         }
         self.drain(&removed, &wish.place, wish.drain_seconds).await;
@@ -148,7 +148,7 @@ impl Routes {
             }
         }
         let closing = CancellationToken::new();
-        let route = Arc::new(Route::new(wish.place.clone()));
+        let route = Arc::new(Route::new(wish.place.clone(), Arc::clone(&self.book)));
         route.switch(&wish.targets);
         let mut listeners = JoinSet::new();
         for socket in sockets {
@@ -218,16 +218,18 @@ async fn listen(socket: TcpListener, route: Arc<Route>, closing: CancellationTok
 /// Where requests of a route go.
 pub(super) struct Route {
     pub(super) place: Place,
+    book: Arc<Book>,
     targets: Lock<Vec<Arc<Target>>>,
     turn: AtomicUsize,
 }
 
 impl Route {
-    fn new(place: Place) -> Route {
-        Route { place, targets: Lock::new(Vec::new()), turn: AtomicUsize::new(0) }
+    fn new(place: Place, book: Arc<Book>) -> Route {
+        Route { place, book, targets: Lock::new(Vec::new()), turn: AtomicUsize::new(0) }
     }
 
-    /// A lease on the target with the least to do, in turns among equals; not on one that was tried.
+    /// A lease on the healthy target with the least to do, in turns among equals; on another one where none is
+    /// healthy, and never on one that was tried.
     pub(super) fn lease(&self, tried: &[u16]) -> Option<Lease> {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -235,7 +237,7 @@ impl Route {
         (0..count)
             .filter_map(|i| targets.get((turn.wrapping_add(i)) % count))
             .filter(|target| !tried.contains(&target.port))
-            .min_by_key(|target| target.requests.load(Ordering::SeqCst))
+            .min_by_key(|target| (self.book.is_sick(target.port), target.requests.load(Ordering::SeqCst)))
             .map(Lease::new)
     }
 

@@ -23,7 +23,7 @@ use super::keep::{Keep, Order};
 use super::protocol::{Answer, Ask, PROTOCOL, hear, hung_up, say};
 use super::route::Routes;
 use super::table::{Kept, Phase, Place};
-use super::{logs, newer};
+use super::{child, logs, newer};
 
 /// How long there must have been nothing to keep, and nobody asking, before the keeper ends.
 const IDLE: Duration = Duration::from_secs(3);
@@ -34,6 +34,7 @@ const LOGS: Duration = Duration::from_secs(5);
 pub(super) fn serve(state_dir: &Path) -> Result<()> {
     let Some(_lock) = lock(state_dir)? else { return Ok(()) };
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    child::open_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("keeper")

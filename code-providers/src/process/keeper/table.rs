@@ -194,6 +194,21 @@ pub enum Phase {
     },
 }
 
+/// As `status` says it: `ready`, `restarting (2 of 5)`, `failed: exited with code 3`.
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Phase::Starting { why: None } => f.write_str("starting"),
+            Phase::Starting { why: Some(why) } => write!(f, "starting: {why}"),
+            Phase::Ready => f.write_str("ready"),
+            Phase::Unhealthy { why } => write!(f, "unhealthy: {why}"),
+            Phase::Restarting { attempt, of, .. } => write!(f, "restarting ({attempt} of {of})"),
+            Phase::Failed(ending) => write!(f, "failed: {ending}"),
+            Phase::Lost { why } => write!(f, "lost: {why}"),
+        }
+    }
+}
+
 /// How a process ended; neither code nor signal where nobody could see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
