@@ -1,0 +1,99 @@
+//! What a person should know or answer: notes with their words and choices.
+
+use code_core::diagnostic::Note;
+use code_core::parser::Vocabulary;
+use code_core::request::Span;
+
+use super::atom::Atom;
+use super::lexicon::lexicon;
+use super::read::{Doubt, Reader};
+
+/// The notes of a reading; `empty` says that no intent was found.
+pub(crate) fn notes(text: &str, atoms: &[Atom], reader: &Reader<'_>, words: &Vocabulary, empty: bool) -> Vec<Note> {
+    let mut out = Vec::new();
+    for atom in atoms.iter().filter(|a| a.corrected.is_some()).take(8) {
+        let others = atom.corrected.clone().unwrap_or_default();
+        let note = Note::advice("nlp::corrected", format!("read \"{}\" as \"{}\"", atom.span.of(text), atom.text));
+        out.push(note.at(atom.span).choices(std::iter::once(atom.text.clone()).chain(others.into_iter().take(2))));
+    }
+    for doubt in &reader.doubts {
+        out.extend(note(text, doubt, words));
+    }
+    let unclear = reader.doubts.iter().any(|d| matches!(d, Doubt::NoObject { .. }));
+    if empty && !out.iter().any(|n| n.question.is_some()) {
+        out.push(nothing(text, atoms, unclear));
+    }
+    for frame in &reader.frames {
+        let destroys = frame.action.as_ref().is_some_and(|a| a.value == code_core::intent::Action::Destroy);
+        if destroys && frame.environments.is_empty() && !frame.has_object() {
+            let note = Note::question(
+                "nlp::destroy-what",
+                "the request does not say what to destroy, or where",
+                "Which components, or which environment, should be destroyed?",
+            );
+            out.push(note.choices(words.environments.iter().cloned()));
+        }
+    }
+    out
+}
+
+fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
+    Some(match doubt {
+        Doubt::Differs { field, span } => Note::question(
+            "nlp::contradiction",
+            format!("the request says two things about `{field}`"),
+            format!("Which one holds for `{field}`: \"{}\", or what stands before it?", span.of(text)),
+        )
+        .at(*span),
+        Doubt::Denied { action, span } => Note::question(
+            "nlp::contradiction",
+            format!("the request asks for `{action}` and denies it"),
+            format!("Should `{action}` happen or not?"),
+        )
+        .at(*span)
+        .choices(["yes", "no"]),
+        Doubt::NoObject { action, span } => Note::question(
+            "nlp::too-vague",
+            format!("`{action}` of what is not said"),
+            format!("What should the action `{action}` be done to, and in which environment?"),
+        )
+        .at(*span),
+        Doubt::Refused { .. } => return None,
+        Doubt::UnknownEnvironment { word, span } => {
+            let known: Vec<&str> = words.environments.iter().map(String::as_str).chain(["development", "test", "staging", "production"]).collect();
+            Note::warning("nlp::unknown-word", format!("took \"{word}\" as the name of an environment"))
+                .at(*span)
+                .choices(lexicon().nearest(word, &known))
+        }
+    })
+}
+
+/// A request without anything to do: it asks nothing, is too vague, or is in another language.
+fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
+    let words = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic)).count();
+    let known = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic) && !a.unknown()).count();
+    let whole = Span::new(0, text.len());
+    let example = "for example \"Deploy a web app with database to staging\"";
+    if words >= 4 && known * 2 < words || text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count() * 4 > text.len() {
+        return Note::question(
+            "nlp::not-english",
+            "the request is not in a language that the grammar reads",
+            format!("Please say it in English, {example}: what should be done?"),
+        )
+        .at(whole);
+    }
+    if unclear || words <= 4 {
+        return Note::question(
+            "nlp::too-vague",
+            "the request does not say what to do to what",
+            format!("What should be done, to what, and in which environment? Say it {example}."),
+        )
+        .at(whole);
+    }
+    Note::question(
+        "nlp::asks-nothing",
+        "the request asks for no deployment work",
+        format!("What should be deployed, changed or shown? Say it {example}."),
+    )
+    .at(whole)
+}
