@@ -64,16 +64,99 @@ pub fn tokens(text: &str) -> Vec<Token<'_>> {
 
 /// The ends of domain names that are believed without further evidence.
 const TOP_LEVEL: &[&str] = &[
-    "com", "net", "org", "io", "dev", "app", "ai", "co", "uk", "de", "eu", "fr", "es", "it", "nl", "ch", "at", "se",
-    "no", "fi", "dk", "pl", "cz", "pt", "be", "ie", "us", "ca", "br", "mx", "jp", "cn", "in", "au", "nz", "kr", "sg",
-    "za", "ru", "ua", "tv", "me", "info", "biz", "cloud", "shop", "site", "online", "tech", "xyz", "local", "internal",
-    "test", "example", "localhost", "store", "blog", "page", "sh", "gg", "run", "software", "systems", "agency", "edu",
-    "gov", "int", "tools", "team", "works", "world", "zone", "space", "live", "email", "link", "network", "host", "id",
-    "so", "to", "ly", "fm", "is", "lan", "corp", "home", "invalid",
+    "com",
+    "net",
+    "org",
+    "io",
+    "dev",
+    "app",
+    "ai",
+    "co",
+    "uk",
+    "de",
+    "eu",
+    "fr",
+    "es",
+    "it",
+    "nl",
+    "ch",
+    "at",
+    "se",
+    "no",
+    "fi",
+    "dk",
+    "pl",
+    "cz",
+    "pt",
+    "be",
+    "ie",
+    "us",
+    "ca",
+    "br",
+    "mx",
+    "jp",
+    "cn",
+    "in",
+    "au",
+    "nz",
+    "kr",
+    "sg",
+    "za",
+    "ru",
+    "ua",
+    "tv",
+    "me",
+    "info",
+    "biz",
+    "cloud",
+    "shop",
+    "site",
+    "online",
+    "tech",
+    "xyz",
+    "local",
+    "internal",
+    "test",
+    "example",
+    "localhost",
+    "store",
+    "blog",
+    "page",
+    "sh",
+    "gg",
+    "run",
+    "software",
+    "systems",
+    "agency",
+    "edu",
+    "gov",
+    "int",
+    "tools",
+    "team",
+    "works",
+    "world",
+    "zone",
+    "space",
+    "live",
+    "email",
+    "link",
+    "network",
+    "host",
+    "id",
+    "so",
+    "to",
+    "ly",
+    "fm",
+    "is",
+    "lan",
+    "corp",
+    "home",
+    "invalid",
 ];
 
 /// Hosts whose addresses are source repositories.
-const FORGES: &[&str] = &["github.com/", "gitlab.com/", "bitbucket.org/", "codeberg.org/", "git.sr.ht/", "gitea.com/"];
+const FORGES: &[&str] =
+    &["github.com/", "gitlab.com/", "bitbucket.org/", "codeberg.org/", "git.sr.ht/", "gitea.com/"];
 
 struct Scan<'t> {
     text: &'t str,
@@ -118,7 +201,13 @@ impl<'t> Scan<'t> {
             return;
         }
         let chunk = chunk(rest);
-        if let Some((shape, len)) = shaped(chunk) {
+        // "a/b" is no path "/b" after a word.
+        let after_word = first == '/'
+            && self
+                .out
+                .last()
+                .is_some_and(|t| t.span.end == self.at && matches!(t.shape, Shape::Word | Shape::Number));
+        if !after_word && let Some((shape, len)) = shaped(chunk) {
             self.push(shape, len);
             return;
         }
@@ -127,7 +216,9 @@ impl<'t> Scan<'t> {
             // `9f8e7d6` is a revision, not a number with a unit.
             let word = word(rest);
             let run = &rest[..word];
-            if word >= 7 && run.bytes().all(|b| b.is_ascii_hexdigit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
+            if word >= 7
+                && run.bytes().all(|b| b.is_ascii_hexdigit())
+                && run.bytes().any(|b| b.is_ascii_alphabetic())
             {
                 self.push(Shape::Word, word);
             } else {
@@ -136,7 +227,8 @@ impl<'t> Scan<'t> {
         } else if first.is_alphabetic() || first == '_' {
             self.push(Shape::Word, word(rest));
         } else if rest.starts_with("->") || rest.starts_with("=>") || rest.starts_with("..") {
-            let len = if rest.starts_with("..") { rest.bytes().take_while(|b| *b == b'.').count() } else { 2 };
+            let len =
+                if rest.starts_with("..") { rest.bytes().take_while(|b| *b == b'.').count() } else { 2 };
             self.push(Shape::Mark, len);
         } else {
             self.push(Shape::Mark, first.len_utf8());
@@ -183,6 +275,11 @@ impl<'t> Scan<'t> {
     }
 }
 
+/// The last character boundary at or before `most` bytes.
+pub(crate) fn floor(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
 /// The length of a list's bullet at the start of a line: `- `, `* `, `• `, `1. `, `2) `, `[ ] `.
 fn bullet(rest: &str) -> Option<usize> {
     let spaced = |len: usize| rest[len..].starts_with([' ', '\t']).then_some(len);
@@ -201,7 +298,7 @@ fn bullet(rest: &str) -> Option<usize> {
 /// What stands before the next white space, without brackets and sentence marks at its end.
 fn chunk(rest: &str) -> &str {
     // Nothing longer than this has a shape: looking no further keeps the whole linear.
-    let rest = &rest[..rest.floor_char_boundary(600)];
+    let rest = &rest[..floor(rest, 600)];
     let end = rest.find(|c: char| c.is_whitespace() || "()[]{}<>\"`“”|".contains(c)).unwrap_or(rest.len());
     rest[..end].trim_end_matches([',', '.', ';', ':', '!', '?', '\'', '’', '…'])
 }
@@ -210,20 +307,27 @@ fn chunk(rest: &str) -> &str {
 fn shaped(chunk: &str) -> Option<(Shape, usize)> {
     // Lists without spaces ("a,b") are not one piece; an assignment's value may not hold a comma either.
     let chunk = match chunk.find([',', ';']) {
-        Some(comma) if !chunk.contains("://") && !chunk[..comma].bytes().all(|b| b.is_ascii_digit()) => &chunk[..comma],
+        Some(comma) if !chunk.contains("://") && !chunk[..comma].bytes().all(|b| b.is_ascii_digit()) => {
+            &chunk[..comma]
+        }
         _ => chunk,
     };
     let chunk = chunk.trim_end_matches(['.', ':', '!', '?']);
     let all = chunk.len();
-    if all < 3 || all > 512 {
+    if !(3..=512).contains(&all) {
         return None;
     }
     let lower = chunk.to_ascii_lowercase();
-    if lower.contains("://") && lower.find("://").is_some_and(|i| lower[..i].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'))
+    if lower.contains("://")
+        && lower
+            .find("://")
+            .is_some_and(|i| lower[..i].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'))
     {
         return Some((Shape::Address, all));
     }
-    if FORGES.iter().any(|forge| lower.starts_with(forge)) || (lower.starts_with("git@") && lower.contains(':')) {
+    if FORGES.iter().any(|forge| lower.starts_with(forge))
+        || (lower.starts_with("git@") && lower.contains(':'))
+    {
         return Some((Shape::Address, all));
     }
     if let Some((key, value)) = chunk.split_once('=')
@@ -235,7 +339,10 @@ fn shaped(chunk: &str) -> Option<(Shape, usize)> {
     if chunk.starts_with("./") || chunk.starts_with("../") || chunk.starts_with("~/") {
         return Some((Shape::Path, all));
     }
-    if chunk.starts_with('/') && chunk[1..].starts_with(|c: char| c.is_alphanumeric()) && !chunk.contains("//") {
+    if chunk.starts_with('/')
+        && chunk[1..].starts_with(|c: char| c.is_alphanumeric())
+        && !chunk.contains("//")
+    {
         return Some((Shape::Path, all));
     }
     if is_image(chunk) {
@@ -263,12 +370,16 @@ fn is_image(chunk: &str) -> bool {
     let name = |text: &str| {
         !text.is_empty()
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b':'))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/' | b':'))
     };
     if let Some((repository, digest)) = chunk.split_once('@') {
         return name(repository)
             && digest.split_once(':').is_some_and(|(algorithm, hash)| {
-                algorithm.starts_with("sha") && hash.len() >= 6 && hash.bytes().all(|b| b.is_ascii_alphanumeric())
+                algorithm.starts_with("sha")
+                    && hash.len() >= 6
+                    && hash.bytes().all(|b| b.is_ascii_alphanumeric())
             });
     }
     if !name(chunk) || chunk.contains("//") || chunk.ends_with(['/', '-']) {
@@ -280,23 +391,46 @@ fn is_image(chunk: &str) -> bool {
             name.starts_with(|c: char| c.is_ascii_lowercase())
                 && !name.contains('.')
                 && (tag == "latest"
-                    || (tag.starts_with(|c: char| c.is_ascii_digit()) && tag.contains(['.', '-']) && !tag.contains("..")
+                    || (tag.starts_with(|c: char| c.is_ascii_digit())
+                        && tag.contains(['.', '-'])
+                        && !tag.contains("..")
                         && !FIELD_LIKE.contains(&name))
                     || (PRODUCT_LIKE.contains(&name) && tag.starts_with(|c: char| c.is_ascii_digit())))
         });
     };
     let first = &chunk[..chunk.find('/').unwrap_or(0)];
     let tagged = chunk[slash..].contains(':');
-    let registry = first.contains('.') && first.contains(|c: char| c.is_ascii_alphabetic()) || first.contains(':');
+    let registry =
+        first.contains('.') && first.contains(|c: char| c.is_ascii_alphabetic()) || first.contains(':');
     (tagged || registry) && !chunk[slash + 1..].is_empty() && chunk.matches(':').count() <= 2
 }
 
 /// Before a colon these make a setting, not an image.
-const FIELD_LIKE: &[&str] = &["cpu", "memory", "mem", "version", "replicas", "port", "storage", "disk", "ram", "cores"];
+const FIELD_LIKE: &[&str] =
+    &["cpu", "memory", "mem", "version", "replicas", "port", "storage", "disk", "ram", "cores"];
 /// Before a colon and a bare number these make an image, not a setting.
 const PRODUCT_LIKE: &[&str] = &[
-    "nginx", "redis", "postgres", "mysql", "mariadb", "mongo", "node", "python", "golang", "httpd", "memcached",
-    "rabbitmq", "traefik", "alpine", "ubuntu", "debian", "busybox", "valkey", "nats", "caddy", "haproxy",
+    "nginx",
+    "redis",
+    "postgres",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "node",
+    "python",
+    "golang",
+    "httpd",
+    "memcached",
+    "rabbitmq",
+    "traefik",
+    "alpine",
+    "ubuntu",
+    "debian",
+    "busybox",
+    "valkey",
+    "nats",
+    "caddy",
+    "haproxy",
 ];
 
 fn is_domain(chunk: &str) -> bool {
@@ -305,7 +439,9 @@ fn is_domain(chunk: &str) -> bool {
         labels.remove(0);
     }
     let label = |text: &&str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !text.starts_with('-')
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !text.starts_with('-')
     };
     let Some(last) = labels.last() else { return false };
     labels.len() >= 2
@@ -329,7 +465,8 @@ fn number(rest: &str) -> usize {
         match bytes.get(end) {
             Some(b'.') if digit(end + 1) => dotted = true,
             // A thousands separator stands before exactly three digits.
-            Some(b',') if !dotted && digit(end + 1) && digit(end + 2) && digit(end + 3) && !digit(end + 4) => {}
+            Some(b',')
+                if !dotted && digit(end + 1) && digit(end + 2) && digit(end + 3) && !digit(end + 4) => {}
             Some(b'.') if dotted && bytes.get(end + 1) == Some(&b'x') => return end + 2,
             _ => break,
         }
@@ -378,8 +515,10 @@ fn dot_stays(before: &str, after: &str) -> bool {
     if tail.bytes().all(|b| b.is_ascii_digit()) {
         return before.bytes().any(|b| b.is_ascii_digit());
     }
-    matches!(tail.to_ascii_lowercase().as_str(), "js" | "net" | "py" | "rs" | "toml" | "yml" | "yaml" | "json" | "tf" | "md" | "x")
-        || (before.len() == 1 && tail.len() == 1)
+    matches!(
+        tail.to_ascii_lowercase().as_str(),
+        "js" | "net" | "py" | "rs" | "toml" | "yml" | "yaml" | "json" | "tf" | "md" | "x"
+    ) || (before.len() == 1 && tail.len() == 1)
 }
 
 #[cfg(test)]
@@ -395,8 +534,14 @@ mod tests {
     fn what_has_a_shape_stays_in_one_piece() {
         use Shape::*;
         check("registry.example.com/team/mosaic:3.3.0", &[(Image, "registry.example.com/team/mosaic:3.3.0")]);
-        check("registry.local:5000/checkout:1.4.", &[(Image, "registry.local:5000/checkout:1.4"), (Mark, ".")]);
-        check("redis:7-alpine a/b@sha256:0123abcd", &[(Image, "redis:7-alpine"), (Image, "a/b@sha256:0123abcd")]);
+        check(
+            "registry.local:5000/checkout:1.4.",
+            &[(Image, "registry.local:5000/checkout:1.4"), (Mark, ".")],
+        );
+        check(
+            "redis:7-alpine a/b@sha256:0123abcd",
+            &[(Image, "redis:7-alpine"), (Image, "a/b@sha256:0123abcd")],
+        );
         check("github.com/example/marmot", &[(Address, "github.com/example/marmot")]);
         check("(https://x.dev/a?b=c)", &[(Mark, "("), (Address, "https://x.dev/a?b=c"), (Mark, ")")]);
         check("from ./site, now", &[(Word, "from"), (Path, "./site"), (Mark, ","), (Word, "now")]);
@@ -416,14 +561,10 @@ mod tests {
         check("c0ffee7 9f8e7d6", &[(Word, "c0ffee7"), (Word, "9f8e7d6")]);
         check("staging.Then", &[(Word, "staging"), (Mark, "."), (Word, "Then")]);
         check("don't w/ it", &[(Word, "don't"), (Word, "w/"), (Word, "it")]);
-        check("replicas:3 23:15", &[
-            (Word, "replicas"),
-            (Mark, ":"),
-            (Number, "3"),
-            (Number, "23"),
-            (Mark, ":"),
-            (Number, "15"),
-        ]);
+        check(
+            "replicas:3 23:15",
+            &[(Word, "replicas"), (Mark, ":"), (Number, "3"), (Number, "23"), (Mark, ":"), (Number, "15")],
+        );
     }
 
     #[test]
@@ -437,10 +578,14 @@ mod tests {
 
     #[test]
     fn spans_lie_on_boundaries_and_in_order() {
-        for text in ["é…“x", "\u{202e}a\0b", "🚀🚀x=🙏", "''\"`", "1.2.x-", "…..", "v.", "a/b:c@"] {
+        for text in ["é…“x", "\u{202e}a\0b", "🚀🚀x=🙏", "''\"`", "1.2.x-", "…..", "v.", "a/b:c@"]
+        {
             let mut last = 0;
             for token in tokens(text) {
-                assert!(token.span.start >= last && text.get(token.span.start..token.span.end).is_some(), "{text:?}");
+                assert!(
+                    token.span.start >= last && text.get(token.span.start..token.span.end).is_some(),
+                    "{text:?}"
+                );
                 assert!(token.span.end > token.span.start);
                 last = token.span.end;
             }

@@ -103,7 +103,8 @@ pub(crate) fn atoms(tokens: &[Token<'_>], words: &Vocabulary) -> Vec<Atom> {
     }
     let mut at = 0;
     while at < tokens.len() {
-        let (atom, used) = phrase(tokens, &spelled, at, &own).unwrap_or_else(|| (single(tokens, &spelled, at, &own), 1));
+        let (atom, used) =
+            phrase(tokens, &spelled, at, &own).unwrap_or_else(|| (single(tokens, &spelled, at, &own), 1));
         at += used;
         out.push(atom);
     }
@@ -188,6 +189,8 @@ fn spelling(token: &Token<'_>, own: &Own<'_>) -> Spelled {
 fn phrase(tokens: &[Token<'_>], spelled: &[Spelled], at: usize, own: &Own<'_>) -> Option<(Atom, usize)> {
     let wordy = |i: usize| match tokens[i].shape {
         Shape::Word => true,
+        // "asp.net" has the shape of a domain.
+        Shape::Domain => i == at && lexicon().get(&spelled[i].text).is_some(),
         Shape::Number | Shape::Mark => i > at || tokens[i].shape == Shape::Mark,
         _ => false,
     };
@@ -198,7 +201,7 @@ fn phrase(tokens: &[Token<'_>], spelled: &[Spelled], at: usize, own: &Own<'_>) -
         return None;
     }
     let mut key = key_of(&spelled[at].text);
-    let first = key.split(' ').next().unwrap_or("").to_owned();
+    let first = key.split([' ', '/']).next().unwrap_or("").to_owned();
     let longest = lexicon().longest(&first).max(1);
     let mut best: Option<(Entry, What, usize, bool)> = None;
     let mut end = at;
@@ -214,14 +217,20 @@ fn phrase(tokens: &[Token<'_>], spelled: &[Spelled], at: usize, own: &Own<'_>) -
             best = Some((entry, What::Word, end + 1, true));
         }
         end += 1;
-        if end >= tokens.len() || !wordy(end) || key.split(' ').count() >= longest {
+        if end >= tokens.len() || !wordy(end) || key.split([' ', '/']).count() >= longest {
             break;
         }
-        // Marks stand only alone ("&"), never inside a phrase; a number must be the whole of its token.
-        if tokens[end].shape == Shape::Mark || tokens[at].shape == Shape::Mark {
+        // Marks stand only alone ("&"), or between two words ("pub/sub").
+        let slash =
+            tokens[end].text == "/" && tokens[end].glued && tokens.get(end + 1).is_some_and(|t| t.glued);
+        if slash && wordy(end + 1) {
+            key.push('/');
+            end += 1;
+        } else if tokens[end].shape == Shape::Mark || tokens[at].shape == Shape::Mark {
             break;
+        } else {
+            key.push(' ');
         }
-        key.push(' ');
         key.push_str(&key_of(&spelled[end].text));
     }
     let (entry, what, end, owns) = best?;
@@ -229,7 +238,9 @@ fn phrase(tokens: &[Token<'_>], spelled: &[Spelled], at: usize, own: &Own<'_>) -
     let used = end - at;
     let span = tokens[at].span.to(tokens[end - 1].span);
     let corrected = spelled[at..end].iter().find_map(|s| s.corrected.clone());
-    let known_name = used == 1 && own.words.components.contains_key(&spelled[at].lower) && own.get(&spelled[at].lower).is_none();
+    let known_name = used == 1
+        && own.words.components.contains_key(&spelled[at].lower)
+        && own.get(&spelled[at].lower).is_none();
     let mut atom = Atom {
         what: if known_name { What::Name } else { what },
         span,
@@ -287,7 +298,10 @@ fn single(tokens: &[Token<'_>], spelled: &[Spelled], at: usize, own: &Own<'_>) -
         Shape::Bullet => What::Bullet,
         Shape::Mark => mark(token.text),
         Shape::Word => {
-            if let Some(bare) = lower.strip_suffix("'s").or_else(|| lower.strip_suffix("s'").map(|_| &lower[..lower.len() - 1])) {
+            if let Some(bare) = lower
+                .strip_suffix("'s")
+                .or_else(|| lower.strip_suffix("s'").map(|_| &lower[..lower.len() - 1]))
+            {
                 owns = true;
                 text = bare.to_owned();
             }

@@ -13,7 +13,7 @@ use code_core::request::Span;
 
 use super::atom::{Atom, What};
 use super::lexicon::{Class, Deed, Form, Relation, Sense};
-use super::part::{Article, kind_of};
+use super::part::kind_of;
 use super::piece::{Item, Piece};
 use super::setting::deed_of;
 
@@ -92,9 +92,6 @@ impl<'a> View<'a> {
             _ => None,
         })
     }
-    pub(crate) fn has(&self, at: usize, sense: &Sense) -> bool {
-        self.atom(at).is_some_and(|a| a.senses.contains(sense))
-    }
     pub(crate) fn is_part(&self, at: usize) -> bool {
         matches!(self.item(at), Some(Item::Part(_)))
     }
@@ -147,12 +144,18 @@ pub(crate) fn clauses(view: &View<'_>) -> Vec<Clause> {
     out
 }
 
-fn push(view: &View<'_>, out: &mut Vec<Clause>, (from, to): (usize, usize), sentence: usize, question: bool, gapped: bool) {
+fn push(
+    view: &View<'_>,
+    out: &mut Vec<Clause>,
+    (from, to): (usize, usize),
+    sentence: usize,
+    question: bool,
+    gapped: bool,
+) {
     if from >= to {
         return;
     }
-    let mut clause =
-        Clause { from, to, sentence, question, verb: None, denied: None, dry_run: None, gapped };
+    let mut clause = Clause { from, to, sentence, question, verb: None, denied: None, dry_run: None, gapped };
     find_verb(view, &mut clause);
     out.push(clause);
 }
@@ -213,10 +216,16 @@ fn sentences(view: &View<'_>) -> Vec<(usize, usize, bool)> {
 fn is_spec(view: &View<'_>) -> bool {
     let keys = (0..view.pieces.len().saturating_sub(1)).filter(|at| {
         let starts = *at == 0
-            || view.atom(at - 1).is_some_and(|a| matches!(a.what, What::Newline | What::Mark(';' | ',') | What::Bullet));
+            || view
+                .atom(at - 1)
+                .is_some_and(|a| matches!(a.what, What::Newline | What::Mark(';' | ',') | What::Bullet));
         let atom = &view.atoms[view.pieces[*at].atoms.0];
         let colon = view.atoms.get(view.pieces[*at].atoms.0 + 1).is_some_and(|a| a.mark(':') || a.mark('='));
-        let known = !atom.senses.is_empty() || atom.is(Class::Environment) || atom.is(Class::Application) || atom.is(Class::Head) || atom.text == "action";
+        let known = !atom.senses.is_empty()
+            || atom.is(Class::Environment)
+            || atom.is(Class::Application)
+            || atom.is(Class::Head)
+            || atom.text == "action";
         starts && colon && known
     });
     keys.count() >= 2
@@ -232,21 +241,30 @@ fn begins_clause(view: &View<'_>, start: usize, at: usize, to: usize) -> bool {
         if let Some((deed, form)) = deed_of(atom) {
             let relation = view.relation(next).is_some() && !matches!(deed, Deed::Do(_));
             // "please get", "to have": words that are modal as well pass on to a stronger verb.
-            let later = (next + 1..(next + 4).min(to)).any(|i| view.deed(i).is_some_and(|(d, f)| matches!(d, Deed::Do(_)) && f == Form::Base));
+            let later = (next + 1..(next + 4).min(to))
+                .any(|i| view.deed(i).is_some_and(|(d, f)| matches!(d, Deed::Do(_)) && f == Form::Base));
             if atom.is(Class::Modal) && later {
                 next += 1;
                 continue;
             }
-            let noun = kind_of(atom).is_some() && !matches!(view.item(next + 1), Some(Item::Part(_) | Item::App(_)));
+            let noun =
+                kind_of(atom).is_some() && !matches!(view.item(next + 1), Some(Item::Part(_) | Item::App(_)));
             return match form {
-                Form::Base => !relation && !noun || (subject && !noun),
-                Form::Ing => next == at && matches!(deed, Deed::Do(_)) && false,
-                Form::Past => next == at && matches!(deed, Deed::Do(_)) && has_verb(view, start, at, Form::Past),
-                Form::Third => false,
+                Form::Base => !noun && (!relation || subject),
+                Form::Past => {
+                    next == at && matches!(deed, Deed::Do(_)) && has_verb(view, start, at, Form::Past)
+                }
+                Form::Ing | Form::Third => false,
             };
         }
         if let Some(topic) = view.topic(next) {
-            let before = (start..at).filter_map(|i| view.topic(i).or_else(|| view.deed(i).and_then(|(d, _)| if let Deed::Do(a) = d { Some(a) } else { None }))).last();
+            let before = (start..at)
+                .filter_map(|i| {
+                    view.topic(i).or_else(|| {
+                        view.deed(i).and_then(|(d, _)| if let Deed::Do(a) = d { Some(a) } else { None })
+                    })
+                })
+                .next_back();
             let asks = wh || next == at || view.is(next - 1, Class::Definite);
             return asks && before.is_some_and(|b| b != topic);
         }
@@ -279,7 +297,8 @@ fn has_verb(view: &View<'_>, from: usize, to: usize, form: Form) -> bool {
 /// "Scale X to 6 in prod and [to 2 in staging]", "restart X in dev and [Y in qa]",
 /// "promote from dev to qa, then [from qa to staging]".
 fn gapped(view: &View<'_>, start: usize, at: usize, next: usize, to: usize) -> bool {
-    let env = |range: std::ops::Range<usize>| range.into_iter().any(|i| matches!(view.item(i), Some(Item::Env(_))));
+    let env =
+        |range: std::ops::Range<usize>| range.into_iter().any(|i| matches!(view.item(i), Some(Item::Env(_))));
     if !env(start..at) {
         return false;
     }
@@ -287,8 +306,13 @@ fn gapped(view: &View<'_>, start: usize, at: usize, next: usize, to: usize) -> b
     if !env(next..end) || (next..end).any(|i| view.deed(i).is_some_and(|(d, _)| matches!(d, Deed::Do(_)))) {
         return false;
     }
-    let valued = |range: std::ops::Range<usize>| range.into_iter().any(|i| matches!(view.item(i), Some(Item::Part(_) | Item::Loose(_) | Item::Set(_) | Item::App(_))));
-    let from_to = view.is(next, Class::From) && (next..end).filter(|i| matches!(view.item(*i), Some(Item::Env(_)))).count() >= 2;
+    let valued = |range: std::ops::Range<usize>| {
+        range.into_iter().any(|i| {
+            matches!(view.item(i), Some(Item::Part(_) | Item::Loose(_) | Item::Set(_) | Item::App(_)))
+        })
+    };
+    let from_to = view.is(next, Class::From)
+        && (next..end).filter(|i| matches!(view.item(*i), Some(Item::Env(_)))).count() >= 2;
     // A verb must stand before, and the first environment after its object.
     let verb = (start..at).any(|i| view.deed(i).is_some());
     verb && (from_to || (valued(next..end) && valued(start..at) && env_is_last(view, start, at)))
@@ -329,13 +353,26 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
         match place_of(view, clause, at, deed, form) {
             Place::Asks { weak } => {
                 let light = !matches!(deed, Deed::Do(_));
-                let rank = u8::from(light) * 4 + u8::from(weak) * 2 + u8::from(light && matches!(deed, Deed::Need | Deed::Get));
-                offer(rank, Verb { deed, topic: None, span: atom.span, at, weak: weak || matches!(deed, Deed::Need | Deed::Get | Deed::Run) });
+                let rank = u8::from(light) * 4
+                    + u8::from(weak) * 2
+                    + u8::from(light && matches!(deed, Deed::Need | Deed::Get));
+                offer(
+                    rank,
+                    Verb {
+                        deed,
+                        topic: None,
+                        span: atom.span,
+                        at,
+                        weak: weak || matches!(deed, Deed::Need | Deed::Get | Deed::Run),
+                    },
+                );
             }
             Place::Denied => {
                 if let Deed::Do(action) = deed {
                     clause.denied = clause.denied.or(Some((action, atom.span)));
-                } else if clause.denied.is_none() && matches!(deed, Deed::Set | Deed::Add | Deed::Run | Deed::Bring | Deed::Raise) {
+                } else if clause.denied.is_none()
+                    && matches!(deed, Deed::Set | Deed::Add | Deed::Run | Deed::Bring | Deed::Raise)
+                {
                     clause.denied = Some((Action::Update, atom.span));
                 }
             }
@@ -352,17 +389,49 @@ fn topic_rank(view: &View<'_>, at: usize, action: Action, clause: &Clause) -> u8
     match action {
         Action::Logs | Action::Scan | Action::Cost | Action::RotateSecrets => 1,
         // "the deployment of", "a rollback of"; alone they are nouns.
-        Action::Deploy | Action::Update | Action::Scale | Action::Restart | Action::Promote | Action::Rollback | Action::Destroy => {
-            if of || atom.text.starts_with("off and on") || (at > clause.from && view.is(at - 1, Class::Indefinite)) || at == clause.from {
+        Action::Deploy
+        | Action::Update
+        | Action::Scale
+        | Action::Restart
+        | Action::Promote
+        | Action::Rollback
+        | Action::Destroy => {
+            if of
+                || atom.text.starts_with("off and on")
+                || (at > clause.from && view.is(at - 1, Class::Indefinite))
+                || at == clause.from
+            {
                 2
             } else {
                 9
             }
         }
         _ => {
-            let weak = matches!(atom.text.as_str(), "ok" | "okay" | "doing" | "going" | "alive" | "stable" | "condition" | "how's" | "how is" | "how are" | "state");
-            let noun_of_request = atom.text == "state" && !view.is(at.saturating_sub(1), Class::Definite) && !of && !clause.question && at > clause.from;
-            if noun_of_request && clause.to > at + 2 { 9 } else if weak { 4 } else { 3 }
+            let weak = matches!(
+                atom.text.as_str(),
+                "ok" | "okay"
+                    | "doing"
+                    | "going"
+                    | "alive"
+                    | "stable"
+                    | "condition"
+                    | "how's"
+                    | "how is"
+                    | "how are"
+                    | "state"
+            );
+            let noun_of_request = atom.text == "state"
+                && !view.is(at.saturating_sub(1), Class::Definite)
+                && !of
+                && !clause.question
+                && at > clause.from;
+            if noun_of_request && clause.to > at + 2 {
+                9
+            } else if weak {
+                4
+            } else {
+                3
+            }
         }
     }
 }
@@ -389,7 +458,10 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
     while back > first && back + 9 > at {
         let Some(atom) = view.atom(back - 1) else { break };
         let near = back == at;
-        if atom.is(Class::Not) || (atom.is(Class::Without) && matches!(atom.text.as_str(), "without" | "instead of" | "rather than" | "no" | "not")) {
+        if atom.is(Class::Not)
+            || (atom.is(Class::Without)
+                && matches!(atom.text.as_str(), "without" | "instead of" | "rather than" | "no" | "not"))
+        {
             not = true;
         }
         modal |= atom.is(Class::Modal);
@@ -397,11 +469,17 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
         was |= atom.is(Class::Was) && !atom.is(Class::Fill);
         who |= atom.is(Class::Who);
         iff |= atom.is(Class::If);
-        if atom.is(Class::Which) && !atom.is(Class::It) && atom.text != "that" || (atom.text == "that" && view.is_part(back.saturating_sub(2))) {
+        if atom.is(Class::Which) && !atom.is(Class::It) && atom.text != "that"
+            || (atom.text == "that" && view.is_part(back.saturating_sub(2)))
+        {
             which = true;
             break;
         }
-        article |= near && (atom.is(Class::Definite) || atom.is(Class::Indefinite) || atom.is(Class::Possessive) || atom.owns);
+        article |= near
+            && (atom.is(Class::Definite)
+                || atom.is(Class::Indefinite)
+                || atom.is(Class::Possessive)
+                || atom.owns);
         let passes = atom.is(Class::Not)
             || atom.is(Class::Modal)
             || atom.is(Class::Be)
@@ -429,14 +507,25 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
     match form {
         Form::Base => {
             if article {
-                let of = matches!(view.text(at + 1), "of" | "for" | "to" | "in") || view.is(at + 1, Class::In) || at + 1 >= clause.to;
-                return if of && matches!(deed, Deed::Do(_)) && !not { Place::Asks { weak: true } } else { Place::Other };
+                let of = matches!(view.text(at + 1), "of" | "for" | "to" | "in")
+                    || view.is(at + 1, Class::In)
+                    || at + 1 >= clause.to;
+                return if of && matches!(deed, Deed::Do(_)) && !not {
+                    Place::Asks { weak: true }
+                } else {
+                    Place::Other
+                };
             }
             // "did you deploy", "we had to restart": over already.
             if view.text(back) == "did" && !clause.question && who {
                 return Place::Other;
             }
-            if was && who && !modal && !clause.question && matches!(view.text(at.saturating_sub(1)), "had" | "was" | "did") {
+            if was
+                && who
+                && !modal
+                && !clause.question
+                && matches!(view.text(at.saturating_sub(1)), "had" | "was" | "did")
+            {
                 return Place::Other;
             }
             if not {
@@ -447,7 +536,16 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
             let weak = thing && !matches!(deed, Deed::Do(_));
             // A verb in the middle of words that mean nothing here ("campaign launch") is a noun.
             let after_word = at > first
-                && view.atom(at - 1).is_some_and(|a| a.unknown() || (a.classes.is_empty() && a.senses.is_empty() && a.what == What::Word && !matches!(a.text.as_str(), "first" | "please" | "plz" | "kindly" | "asap" | "you" | "somebody")))
+                && view.atom(at - 1).is_some_and(|a| {
+                    a.unknown()
+                        || (a.classes.is_empty()
+                            && a.senses.is_empty()
+                            && a.what == What::Word
+                            && !matches!(
+                                a.text.as_str(),
+                                "first" | "please" | "plz" | "kindly" | "asap" | "you" | "somebody"
+                            ))
+                })
                 && !modal
                 && matches!(deed, Deed::Do(_));
             Place::Asks { weak: weak || after_word }
@@ -465,12 +563,12 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
             if iff && who {
                 return if not { Place::Denied } else { Place::Asks { weak: false } };
             }
-            let done = (was && !modal) || (passive && !modal && !asked_before);
-            let causative = at > first && asked_before && matches!(view.item(at - 1), Some(Item::Part(_) | Item::App(_) | Item::Env(_))) && !who;
+            let causative = at > first
+                && asked_before
+                && matches!(view.item(at - 1), Some(Item::Part(_) | Item::App(_) | Item::Env(_)))
+                && !who;
             if (modal && passive) || (passive && asked_before && !was) || causative || (modal && !who) {
                 if not { Place::Denied } else { Place::Asks { weak: false } }
-            } else if done || who || !passive {
-                Place::Other
             } else {
                 Place::Other
             }
@@ -526,7 +624,10 @@ fn settle(
     };
     if let Some(secret) = secret
         && (matches!(verb.deed, Deed::Renew | Deed::Set | Deed::Need | Deed::Get | Deed::Add | Deed::Raise)
-            || matches!(verb.deed, Deed::Do(Action::Deploy | Action::RotateSecrets | Action::Update | Action::Destroy)) && secret <= verb.at + 3)
+            || matches!(
+                verb.deed,
+                Deed::Do(Action::Deploy | Action::RotateSecrets | Action::Update | Action::Destroy)
+            ) && secret <= verb.at + 3)
         && !matches!(topic, Some((_, Action::Scan | Action::Cost | Action::Logs, _)))
         && secret > verb.at
         && (rank <= 4 || matches!(verb.deed, Deed::Renew | Deed::Set | Deed::Need | Deed::Get))
@@ -547,10 +648,32 @@ fn settle(
     }
     match (verb.deed, topic) {
         // "show the logs", "run the compliance scan", "what does it cost to run", "check X for CVEs".
-        (Deed::Show | Deed::Check | Deed::Get | Deed::Need | Deed::Run | Deed::Bring | Deed::Set | Deed::Add | Deed::Estimate | Deed::Raise, Some(topic)) => {
-            let strong_topic = topic.0 <= 2 || matches!(verb.deed, Deed::Show | Deed::Check | Deed::Need | Deed::Get | Deed::Run | Deed::Bring);
-            let settings_verb = matches!(verb.deed, Deed::Set | Deed::Raise | Deed::Add) && !view.text(topic.2).starts_with("off and on") && topic.2 > verb.at && topic.0 != 1;
-            if strong_topic && !settings_verb && !(verb.deed == Deed::Set && topic.1 == Action::Scan && topic.0 > 1) {
+        (
+            Deed::Show
+            | Deed::Check
+            | Deed::Get
+            | Deed::Need
+            | Deed::Run
+            | Deed::Bring
+            | Deed::Set
+            | Deed::Add
+            | Deed::Estimate
+            | Deed::Raise,
+            Some(topic),
+        ) => {
+            let strong_topic = topic.0 <= 2
+                || matches!(
+                    verb.deed,
+                    Deed::Show | Deed::Check | Deed::Need | Deed::Get | Deed::Run | Deed::Bring
+                );
+            let settings_verb = matches!(verb.deed, Deed::Set | Deed::Raise | Deed::Add)
+                && !view.text(topic.2).starts_with("off and on")
+                && topic.2 > verb.at
+                && topic.0 != 1;
+            if strong_topic
+                && !settings_verb
+                && !(verb.deed == Deed::Set && topic.1 == Action::Scan && topic.0 > 1)
+            {
                 let mut noun = noun(topic, topic.0 >= 4);
                 noun.span = verb.span.to(view.span(topic.2));
                 return Some(noun);
@@ -565,15 +688,12 @@ fn settle(
             Some(verb)
         }
         // A question about cost or logs keeps its topic: "how much would it cost to deploy".
-        (Deed::Do(Action::Deploy | Action::Scale), Some((1, action @ Action::Cost, at))) if at < verb.at && clause.question => {
+        (Deed::Do(Action::Deploy | Action::Scale), Some((1, action @ Action::Cost, at)))
+            if at < verb.at && clause.question =>
+        {
             Some(noun((1, action, at), false))
         }
         (Deed::Do(Action::Deploy), Some((1, action, at))) if verb.weak => Some(noun((1, action, at), false)),
         _ => Some(verb),
     }
-}
-
-/// Whether a mention could be what is to be made: not "the", or named.
-pub(crate) fn is_new(article: Article) -> bool {
-    article != Article::Definite
 }

@@ -16,12 +16,9 @@ use super::value::Value;
 pub(crate) fn correct(atoms: &[Atom], mut pieces: Vec<Piece>) -> Vec<Piece> {
     let mut at = 0;
     while at < pieces.len() {
-        match correction(atoms, &pieces, at) {
-            Some(done) => {
-                pieces = done;
-                at = at.saturating_sub(2);
-            }
-            None => {}
+        if let Some(done) = correction(atoms, &pieces, at) {
+            pieces = done;
+            at = at.saturating_sub(2);
         }
         at += 1;
     }
@@ -34,13 +31,21 @@ fn atom<'a>(atoms: &'a [Atom], piece: &Piece) -> Option<&'a Atom> {
 
 fn correction(atoms: &[Atom], pieces: &[Piece], at: usize) -> Option<Vec<Piece>> {
     let corrects = |i: usize| {
-        pieces.get(i).is_some_and(|p| atoms[p.atoms.0].senses.contains(&Sense::Correction) && (matches!(p.item, Item::Atom)))
+        pieces.get(i).is_some_and(|p| {
+            atoms[p.atoms.0].senses.contains(&Sense::Correction) && (matches!(p.item, Item::Atom))
+        })
     };
     let marked = at > 0
-        && atom(atoms, &pieces[at - 1])
-            .is_some_and(|a| matches!(a.what, What::Mark(_) | What::Newline) || a.is(Class::Fill) || matches!(a.text.as_str(), "no" | "hmm" | "er" | "uh" | "oh" | "ah"));
+        && atom(atoms, &pieces[at - 1]).is_some_and(|a| {
+            matches!(a.what, What::Mark(_) | What::Newline)
+                || a.is(Class::Fill)
+                || matches!(a.text.as_str(), "no" | "hmm" | "er" | "uh" | "oh" | "ah")
+        });
     let plain_no = pieces.get(at).and_then(|p| atom(atoms, p)).is_some_and(|a| a.text == "no")
-        && pieces.get(at + 1).and_then(|p| atom(atoms, p)).is_some_and(|a| a.mark(',') || a.mark('-') || a.mark('.'));
+        && pieces
+            .get(at + 1)
+            .and_then(|p| atom(atoms, p))
+            .is_some_and(|a| a.mark(',') || a.mark('-') || a.mark('.'));
     if !(marked && (corrects(at) || plain_no)) {
         return None;
     }
@@ -48,7 +53,8 @@ fn correction(atoms: &[Atom], pieces: &[Piece], at: usize) -> Option<Vec<Piece>>
     let mut start = at;
     while start > 0
         && atom(atoms, &pieces[start - 1]).is_some_and(|a| {
-            matches!(a.what, What::Mark(_)) && !matches!(a.what, What::Mark(')')) || matches!(a.text.as_str(), "hmm" | "er" | "uh" | "oh" | "ah" | "no" | "but")
+            matches!(a.what, What::Mark(_)) && !matches!(a.what, What::Mark(')'))
+                || matches!(a.text.as_str(), "hmm" | "er" | "uh" | "oh" | "ah" | "no" | "but")
         })
     {
         start -= 1;
@@ -58,15 +64,47 @@ fn correction(atoms: &[Atom], pieces: &[Piece], at: usize) -> Option<Vec<Piece>>
         && new < at + 8
         && (corrects(new)
             || atom(atoms, &pieces[new]).is_some_and(|a| {
-                matches!(a.what, What::Mark(',' | '-' | ':' | '.' | '~')) || a.is(Class::To) || a.is(Class::In) || a.is(Class::Who) || a.is(Class::It) || a.is(Class::Be)
-                    || matches!(a.text.as_str(), "make" | "use" | "meant" | "mean" | "no" | "should" | "it" | "that" | "the" | "be" | "with" | "hmm" | "go" | "better" | "let's" | "take" | "on" | "by" | "named" | "called" | "of" | "set" | "i" | "scale")
+                matches!(a.what, What::Mark(',' | '-' | ':' | '.' | '~'))
+                    || a.is(Class::To)
+                    || a.is(Class::In)
+                    || a.is(Class::Who)
+                    || a.is(Class::It)
+                    || a.is(Class::Be)
+                    || matches!(
+                        a.text.as_str(),
+                        "make"
+                            | "use"
+                            | "meant"
+                            | "mean"
+                            | "no"
+                            | "should"
+                            | "it"
+                            | "that"
+                            | "the"
+                            | "be"
+                            | "with"
+                            | "hmm"
+                            | "go"
+                            | "better"
+                            | "let's"
+                            | "take"
+                            | "on"
+                            | "by"
+                            | "named"
+                            | "called"
+                            | "of"
+                            | "set"
+                            | "i"
+                            | "scale"
+                    )
             }))
     {
         new += 1;
     }
     let replacement = pieces.get(new)?;
     let followed_by_noun = pieces.get(new + 1).and_then(|p| atom(atoms, p)).is_some_and(|a| a.text == "of")
-        || (matches!(replacement.item, Item::Set(_)) && pieces.get(new + 1).is_some_and(|p| matches!(p.item, Item::Part(_))));
+        || (matches!(replacement.item, Item::Set(_))
+            && pieces.get(new + 1).is_some_and(|p| matches!(p.item, Item::Part(_))));
     // The last thing of its sort before.
     for old in (0..start).rev() {
         if let Some(merged) = replace(&pieces[old], replacement) {
@@ -95,7 +133,9 @@ fn replace(old: &Piece, new: &Piece) -> Option<Piece> {
         | (Item::Cluster(_), Item::Cluster(_))
         | (Item::Namespace(_), Item::Namespace(_))
         | (Item::Money(..), Item::Money(..)) => moved(new.item.clone()),
-        (Item::Loose(a), Item::Loose(b)) if std::mem::discriminant(a) == std::mem::discriminant(b) || is_count(a) && is_count(b) => {
+        (Item::Loose(a), Item::Loose(b))
+            if std::mem::discriminant(a) == std::mem::discriminant(b) || is_count(a) && is_count(b) =>
+        {
             moved(new.item.clone())
         }
         (Item::Set(a), Item::Set(b)) if a.field() == b.field() => moved(new.item.clone()),
@@ -117,7 +157,9 @@ fn replace(old: &Piece, new: &Piece) -> Option<Piece> {
             }
             Some(Piece { item: Item::Part(part), span: old.span.to(new.span), atoms: old.atoms })
         }
-        (Item::Set(Set::Names(_)), Item::Part(part)) if part.weak => moved(Item::Set(Set::Names(part.names.clone()))),
+        (Item::Set(Set::Names(_)), Item::Part(part)) if part.weak => {
+            moved(Item::Set(Set::Names(part.names.clone())))
+        }
         (Item::Part(part), Item::Loose(Value::Count(n))) if part.count.is_some() => {
             let mut part = part.clone();
             part.count = Some((*n, new.span));

@@ -202,8 +202,11 @@ pub(crate) fn intents(
     evidence: &mut BTreeMap<String, Vec<Span>>,
 ) -> Vec<Intent> {
     let Some(action) = &frame.action else { return Vec::new() };
-    let places: Vec<Option<&Said<String>>> =
-        if frame.environments.is_empty() { vec![None] } else { frame.environments.iter().map(Some).collect() };
+    let places: Vec<Option<&Said<String>>> = if frame.environments.is_empty() {
+        vec![None]
+    } else {
+        frame.environments.iter().map(Some).collect()
+    };
     let mut out = Vec::new();
     for (i, environment) in places.into_iter().enumerate() {
         let mut say = Evidence { root: format!("/{}", first + i), map: evidence };

@@ -248,7 +248,9 @@ impl Lexicon {
     fn is_ordinary(&self, word: &str) -> bool {
         let known = |w: &str| self.plain.contains(w) || self.namelike.contains(w);
         known(word)
-            || ["s", "es", "ed", "d", "ing", "ly", "er", "r"].iter().any(|end| word.strip_suffix(end).is_some_and(known))
+            || ["s", "es", "ed", "d", "ing", "ly", "er", "r"]
+                .iter()
+                .any(|end| word.strip_suffix(end).is_some_and(known))
             || word.strip_suffix("ing").is_some_and(|stem| known(&format!("{stem}e")))
     }
 
@@ -286,7 +288,10 @@ impl Lexicon {
                     continue;
                 }
                 let distance = strsim::osa_distance(word, target);
-                let enough = distance <= most && (shorter >= 5 || is_swap(word, target) || letters >= 5 && shorter == 4 && is_doubled(word, target));
+                let enough = distance <= most
+                    && (shorter >= 5
+                        || is_swap(word, target)
+                        || letters >= 5 && shorter == 4 && is_doubled(word, target));
                 if enough && distance > 0 {
                     found.push((distance, target));
                 }
@@ -299,8 +304,11 @@ impl Lexicon {
 
     /// The known words nearest to an unknown one, for choices in a note.
     pub(crate) fn nearest(&self, word: &str, among: &[&str]) -> Vec<String> {
-        let mut near: Vec<(usize, &str)> =
-            among.iter().map(|w| (strsim::osa_distance(word, w), *w)).filter(|(d, w)| *d <= w.len().max(2) / 2).collect();
+        let mut near: Vec<(usize, &str)> = among
+            .iter()
+            .map(|w| (strsim::osa_distance(word, w), *w))
+            .filter(|(d, w)| *d <= w.len().max(2) / 2)
+            .collect();
         near.sort();
         near.into_iter().take(3).map(|(_, w)| w.to_owned()).collect()
     }
@@ -437,7 +445,7 @@ impl Lexicon {
             }
         }
         for row in rows(SECRETS) {
-            for (phrase, _) in phrases(row[0]) {
+            for (phrase, _) in row.get(1).copied().map(phrases).into_iter().flatten() {
                 self.add(phrase, Sense::Secret);
             }
         }
@@ -489,9 +497,9 @@ impl Lexicon {
 
     /// Remembers each word of a phrase, and how long phrases that begin like this one are.
     fn note_words(&mut self, phrase: &str) {
-        let first = phrase.split(' ').next().unwrap_or("").to_owned();
+        let first = phrase.split([' ', '/']).next().unwrap_or("").to_owned();
         let longest = self.longest.entry(first).or_default();
-        *longest = (*longest).max(phrase.split(' ').count());
+        *longest = (*longest).max(phrase.split([' ', '/']).count());
         for word in phrase.split(' ') {
             self.words.insert(word.to_owned());
             if word.len() >= 4 && word.bytes().all(|b| b.is_ascii_lowercase()) {
@@ -557,7 +565,8 @@ fn verb_forms(phrase: &str) -> Vec<(String, Form)> {
     let letters: Vec<char> = first.chars().rev().take(3).collect();
     // One vowel between consonants doubles the last letter: ship, shipping.
     let doubles = matches!(letters[..], [c, v, b] if !vowel(c) && vowel(v) && !vowel(b) && !matches!(c, 'w' | 'x' | 'y'))
-        && (first.len() <= 4 || ["rollback", "setup", "plan", "reset", "submit"].contains(&first) && first != "rollback")
+        && (first.len() <= 4
+            || ["rollback", "setup", "plan", "reset", "submit"].contains(&first) && first != "rollback")
         || matches!(letters[..], [c, v] if !vowel(c) && vowel(v));
     let stem_e = first.strip_suffix('e').filter(|s| !s.ends_with(['e', 'o', 'y']));
     let stem_y = first.strip_suffix('y').filter(|s| !s.ends_with(vowel));
@@ -613,8 +622,22 @@ fn has_region_shape(word: &str) -> bool {
         None => return false,
     };
     let places = [
-        "us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx", "cn", "europe", "asia", "australia", "southamerica",
-        "northamerica", "africa",
+        "us",
+        "eu",
+        "ap",
+        "sa",
+        "ca",
+        "me",
+        "af",
+        "il",
+        "mx",
+        "cn",
+        "europe",
+        "asia",
+        "australia",
+        "southamerica",
+        "northamerica",
+        "africa",
     ];
     let rest = rest.strip_prefix("gov-").unwrap_or(rest);
     let Some(digit) = rest.find(|c: char| c.is_ascii_digit()) else { return false };
@@ -668,19 +691,36 @@ mod tests {
     fn typing_errors_are_put_right_and_names_are_left_alone() {
         let first = |word| lexicon().meant(word).first().copied();
         for (word, meant) in [
-            ("plaese", "please"), ("creat", "create"), ("postgers", "postgres"), ("produciton", "production"),
-            ("depoly", "deploy"), ("restrat", "restart"), ("wroker", "worker"), ("tset", "test"), ("stagging", "staging"),
+            ("plaese", "please"),
+            ("creat", "create"),
+            ("postgers", "postgres"),
+            ("produciton", "production"),
+            ("depoly", "deploy"),
+            ("restrat", "restart"),
+            ("wroker", "worker"),
+            ("tset", "test"),
+            ("stagging", "staging"),
         ] {
             assert_eq!(first(word), Some(meant), "{word}");
         }
-        for word in ["mango", "marmot", "ledger", "sage", "mosaic", "lynx", "tanuki", "acorn", "state", "stable"] {
+        for word in
+            ["mango", "marmot", "ledger", "sage", "mosaic", "lynx", "tanuki", "acorn", "state", "stable"]
+        {
             assert_eq!(first(word), None, "{word}");
         }
     }
 
     #[test]
     fn regions_are_known_by_shape_or_list() {
-        for region in ["eu-west-1", "us-east-1", "ap-southeast-2", "us-central1", "europe-north1", "westeurope", "us-gov-west-1"] {
+        for region in [
+            "eu-west-1",
+            "us-east-1",
+            "ap-southeast-2",
+            "us-central1",
+            "europe-north1",
+            "westeurope",
+            "us-gov-west-1",
+        ] {
             assert!(lexicon().is_region(region), "{region}");
         }
         for word in ["eu-commerce", "us-east", "tax-scans", "load-1"] {

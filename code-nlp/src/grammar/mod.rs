@@ -18,6 +18,8 @@ mod lexicon;
 mod notes;
 mod part;
 mod piece;
+#[cfg(test)]
+mod reach;
 mod read;
 mod relate;
 mod schedule;
@@ -29,7 +31,7 @@ use code_core::parser::{IntentParser, Parsed, Vocabulary};
 use code_core::request::{MAX_REQUEST_BYTES, Request};
 use code_core::{Ctx, Result};
 
-use crate::token::tokens;
+use crate::token::{floor, tokens};
 
 /// Reads requests with rules, offline.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +52,7 @@ impl IntentParser for Grammar {
 ///
 /// Only the first 16 KiB are read, as much as a [`Request`] may hold.
 pub fn parse(text: &str, words: &Vocabulary) -> Parsed {
-    let text = &text[..text.floor_char_boundary(MAX_REQUEST_BYTES)];
+    let text = &text[..floor(text, MAX_REQUEST_BYTES)];
     let tokens = tokens(text);
     let atoms = atom::atoms(&tokens, words);
     let pieces = correct::correct(&atoms, piece::pieces(&atoms, &words.applications));

@@ -9,12 +9,21 @@ use super::lexicon::lexicon;
 use super::read::{Doubt, Reader};
 
 /// The notes of a reading; `empty` says that no intent was found.
-pub(crate) fn notes(text: &str, atoms: &[Atom], reader: &Reader<'_>, words: &Vocabulary, empty: bool) -> Vec<Note> {
+pub(crate) fn notes(
+    text: &str,
+    atoms: &[Atom],
+    reader: &Reader<'_>,
+    words: &Vocabulary,
+    empty: bool,
+) -> Vec<Note> {
     let mut out = Vec::new();
     for atom in atoms.iter().filter(|a| a.corrected.is_some()).take(8) {
         let others = atom.corrected.clone().unwrap_or_default();
-        let note = Note::advice("nlp::corrected", format!("read \"{}\" as \"{}\"", atom.span.of(text), atom.text));
-        out.push(note.at(atom.span).choices(std::iter::once(atom.text.clone()).chain(others.into_iter().take(2))));
+        let note =
+            Note::advice("nlp::corrected", format!("read \"{}\" as \"{}\"", atom.span.of(text), atom.text));
+        out.push(
+            note.at(atom.span).choices(std::iter::once(atom.text.clone()).chain(others.into_iter().take(2))),
+        );
     }
     for doubt in &reader.doubts {
         out.extend(note(text, doubt, words));
@@ -60,7 +69,12 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
         .at(*span),
         Doubt::Refused { .. } => return None,
         Doubt::UnknownEnvironment { word, span } => {
-            let known: Vec<&str> = words.environments.iter().map(String::as_str).chain(["development", "test", "staging", "production"]).collect();
+            let known: Vec<&str> = words
+                .environments
+                .iter()
+                .map(String::as_str)
+                .chain(["development", "test", "staging", "production"])
+                .collect();
             Note::warning("nlp::unknown-word", format!("took \"{word}\" as the name of an environment"))
                 .at(*span)
                 .choices(lexicon().nearest(word, &known))
@@ -74,7 +88,9 @@ fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
     let known = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic) && !a.unknown()).count();
     let whole = Span::new(0, text.len());
     let example = "for example \"Deploy a web app with database to staging\"";
-    if words >= 4 && known * 2 < words || text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count() * 4 > text.len() {
+    if words >= 4 && known * 2 < words
+        || text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count() * 4 > text.len()
+    {
         return Note::question(
             "nlp::not-english",
             "the request is not in a language that the grammar reads",

@@ -86,9 +86,13 @@ pub(crate) fn nameable(atom: &Atom) -> bool {
     match atom.what {
         What::Name => true,
         What::Word => {
-            atom.unknown()
-                || (lexicon().is_namelike(&atom.text) && !atom.text.contains(' ') && kind_of(atom).is_none()
-                    && product_of(atom).is_none_or(|(_, _, ordinary)| ordinary))
+            // "orders" and "express" may be names; "cost" and "search" mean something of their own.
+            let free = atom.senses.iter().all(|s| match s {
+                Sense::Verb(_, form) => *form != Form::Base,
+                Sense::Product { ordinary, .. } => *ordinary,
+                _ => false,
+            });
+            atom.unknown() || (lexicon().is_namelike(&atom.text) && atom.classes.is_empty() && free)
         }
         _ => false,
     }
@@ -187,7 +191,9 @@ fn head(atoms: &[Atom], at: usize, part: &Part) -> Option<(Option<Kind>, Option<
     let mut end = at + 1;
     // A version between product and kind: "Postgres 16 database".
     let (_, after) = match atoms.get(end) {
-        Some(a) if matches!(a.what, What::Number(_) | What::Version(_)) => version(atoms, end).unwrap_or_default(),
+        Some(a) if matches!(a.what, What::Number(_) | What::Version(_)) => {
+            version(atoms, end).unwrap_or_default()
+        }
         _ => (String::new(), end),
     };
     let after = after.max(end);
@@ -195,7 +201,8 @@ fn head(atoms: &[Atom], at: usize, part: &Part) -> Option<(Option<Kind>, Option<
     let app = next.is_some_and(|a| a.is(Class::Application));
     if ordinary {
         let fits = |k: Kind| kind.is_none_or(|usual| usual == k || (written(usual) && written(k)));
-        let believed = after_kind.is_some_and(|k| fits(k) && (atom.capital || part.article != Article::Definite))
+        let believed = after_kind
+            .is_some_and(|k| fits(k) && (atom.capital || part.article != Article::Definite))
             || (app && kind.is_none_or(written) && atom.capital)
             || (atom.capital && after > end && part.article != Article::Definite)
             || (atom.capital && part.article == Article::Indefinite && after_kind.is_none() && !app);
@@ -211,13 +218,16 @@ fn head(atoms: &[Atom], at: usize, part: &Part) -> Option<(Option<Kind>, Option<
         && let Some(said) = after_kind
     {
         let word = &atoms[after].text;
-        let server = matches!(word.as_str(), "server" | "machine" | "cluster" | "servers" | "clusters" | "machines");
+        let server =
+            matches!(word.as_str(), "server" | "machine" | "cluster" | "servers" | "clusters" | "machines");
         end = after + 1;
         if server && kind.is_some_and(|k| k != Kind::Vm && k != Kind::Cluster) {
             return Some((kind, Some(engine), end));
         }
         // "a Kafka worker", "a Postgres migration": the product is what it works on, not what it is.
-        let stateful = kind.is_some_and(|k| matches!(k, Kind::Database | Kind::Cache | Kind::Queue | Kind::Search | Kind::ObjectStorage));
+        let stateful = kind.is_some_and(|k| {
+            matches!(k, Kind::Database | Kind::Cache | Kind::Queue | Kind::Search | Kind::ObjectStorage)
+        });
         if stateful && written(said) {
             return Some((Some(said), None, end));
         }
@@ -260,7 +270,8 @@ fn modifier(atoms: &[Atom], at: usize, start: usize, part: &mut Part) -> Option<
             && atoms.get(at + 3).is_some_and(|a| a.text.ends_with('s'));
         return Some(at + if pair { 2 } else { 1 });
     }
-    if (flag_of(atom).is_some() || part.article != Article::None) && !matches!(atom.what, What::Image | What::Source)
+    if (flag_of(atom).is_some() || part.article != Article::None)
+        && !matches!(atom.what, What::Image | What::Source)
         && let Some((set, end)) = setting(atoms, at)
         && !matches!(set, Set::Env(..) | Set::Names(_) | Set::Schedule(_) | Set::Version(_) | Set::Host(_))
     {
@@ -276,7 +287,8 @@ fn modifier(atoms: &[Atom], at: usize, start: usize, part: &mut Part) -> Option<
         return Some(end);
     }
     if let Some((name, ordinary)) = env_of(atom) {
-        let beside = atoms.get(at + 1).is_some_and(|a| kind_of(a).is_some() || nameable(a) || product_of(a).is_some());
+        let beside =
+            atoms.get(at + 1).is_some_and(|a| kind_of(a).is_some() || nameable(a) || product_of(a).is_some());
         if beside && (!ordinary || part.article == Article::Definite) && part.names.is_empty() {
             part.env = Some((name.to_owned(), atom.span));
             return Some(at + 1);
@@ -298,12 +310,39 @@ fn modifier(atoms: &[Atom], at: usize, start: usize, part: &mut Part) -> Option<
         }
         return None;
     }
-    let ordinary = matches!(atom.what, What::Word) && lexicon().is_plain(&atom.text) && atom.senses.is_empty();
-    let holds = [Class::To, Class::In, Class::From, Class::With, Class::And, Class::Be, Class::Modal, Class::Which, Class::Who, Class::Not, Class::Of, Class::Without, Class::By, Class::Called, Class::There, Class::Both, Class::Them];
-    if ordinary && !holds.iter().any(|c| atom.is(*c)) && part.article != Article::None && part.names.is_empty() {
+    let ordinary =
+        matches!(atom.what, What::Word) && lexicon().is_plain(&atom.text) && atom.senses.is_empty();
+    let holds = [
+        Class::To,
+        Class::In,
+        Class::From,
+        Class::With,
+        Class::And,
+        Class::Be,
+        Class::Modal,
+        Class::Which,
+        Class::Who,
+        Class::Not,
+        Class::Of,
+        Class::Without,
+        Class::By,
+        Class::Called,
+        Class::There,
+        Class::Both,
+        Class::Them,
+    ];
+    if ordinary
+        && !holds.iter().any(|c| atom.is(*c))
+        && part.article != Article::None
+        && part.names.is_empty()
+    {
         return Some(at + 1);
     }
-    if (atom.is(Class::Definite) || atom.is(Class::Indefinite) || atom.is(Class::Fill)) && part.article != Article::None && part.names.is_empty() && !holds.iter().any(|c| atom.is(*c)) {
+    if (atom.is(Class::Definite) || atom.is(Class::Indefinite) || atom.is(Class::Fill))
+        && part.article != Article::None
+        && part.names.is_empty()
+        && !holds.iter().any(|c| atom.is(*c))
+    {
         return Some(at + 1);
     }
     // "the search API", "the report worker": a word of any sense, directly between article and kind.
@@ -334,7 +373,10 @@ fn modifier(atoms: &[Atom], at: usize, start: usize, part: &mut Part) -> Option<
 fn follows_head(atoms: &[Atom], at: usize) -> bool {
     let mut next = at;
     while let Some(atom) = atoms.get(next).filter(|_| next < at + 6) {
-        if kind_of(atom).is_some() || product_of(atom).is_some_and(|(_, _, ordinary)| !ordinary) || atom.is(Class::Head) {
+        if kind_of(atom).is_some()
+            || product_of(atom).is_some_and(|(_, _, ordinary)| !ordinary)
+            || atom.is(Class::Head)
+        {
             return true;
         }
         let adjective = flag_of(atom).is_some()
@@ -343,7 +385,8 @@ fn follows_head(atoms: &[Atom], at: usize) -> bool {
             || env_of(atom).is_some()
             || matches!(atom.what, What::Number(_) | What::Mark('-') | What::Version(_))
             || (lexicon().is_plain(&atom.text) && atom.classes.is_empty() && atom.senses.is_empty())
-            || ((atom.mark(',') || atom.text == "and") && atoms.get(next + 1).is_some_and(|a| flag_of(a).is_some()));
+            || ((atom.mark(',') || atom.text == "and")
+                && atoms.get(next + 1).is_some_and(|a| flag_of(a).is_some()));
         if !adjective {
             return false;
         }
@@ -357,7 +400,8 @@ fn bare(atoms: &[Atom], at: usize, start: usize, mut part: Part) -> Option<(Part
     if part.names.is_empty() || part.count.is_some() {
         return None;
     }
-    let head = atoms.get(at).is_some_and(|a| a.is(Class::Head) && matches!(a.what, What::Word) && !a.is(Class::And));
+    let head =
+        atoms.get(at).is_some_and(|a| a.is(Class::Head) && matches!(a.what, What::Word) && !a.is(Class::And));
     let quoted = atoms[start..at].iter().any(|a| a.what == What::Name);
     if part.names.len() > 1 && !quoted {
         // A run of unknown words is text, not a name, unless each begins with a capital.
@@ -366,7 +410,10 @@ fn bare(atoms: &[Atom], at: usize, start: usize, mut part: Part) -> Option<(Part
             let first = part.names.swap_remove(0);
             part.names = vec![first];
             part.weak = true;
-            let end = atoms[start..at].iter().position(|a| a.span == part.names[0].1).map_or(start + 1, |i| start + i + 1);
+            let end = atoms[start..at]
+                .iter()
+                .position(|a| a.span == part.names[0].1)
+                .map_or(start + 1, |i| start + i + 1);
             return Some((part, end));
         }
     }
@@ -399,7 +446,8 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
                 continue;
             }
             let same = after.and_then(kind_of).is_some_and(|k| Some(k) == part.kind.map(|k| k.0));
-            let cluster = part.kind.is_some_and(|k| k.0 == Kind::Cluster) && after.and_then(platform_of) == Some(Platform::Kubernetes);
+            let cluster = part.kind.is_some_and(|k| k.0 == Kind::Cluster)
+                && after.and_then(platform_of) == Some(Platform::Kubernetes);
             if same || cluster {
                 next += 2;
                 continue;
@@ -411,13 +459,19 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
             }
             return next;
         }
-        if matches!(atom.what, What::Number(_) | What::Version(_)) && part.version.is_none() && next == at.max(next)
+        if matches!(atom.what, What::Number(_) | What::Version(_))
+            && part.version.is_none()
+            && next == at.max(next)
             && let Some((text, end)) = version(atoms, next)
             && setting(atoms, next).is_none()
-            && !matches!(value(atoms, next), Some((Value::Range(..) | Value::Bytes(_) | Value::Cores(_) | Value::Money(..), _)))
+            && !matches!(
+                value(atoms, next),
+                Some((Value::Range(..) | Value::Bytes(_) | Value::Cores(_) | Value::Money(..), _))
+            )
         {
             let dotted = text.contains('.') || matches!(atom.what, What::Version(_));
-            let versioned = part.engine.is_some() && atoms.get(next - 1).is_some_and(|a| product_of(a).is_some() || kind_of(a).is_some());
+            let versioned = part.engine.is_some()
+                && atoms.get(next - 1).is_some_and(|a| product_of(a).is_some() || kind_of(a).is_some());
             let cluster = part.kind.is_some_and(|k| k.0 == Kind::Cluster);
             let followed = atoms.get(end).is_some_and(|a| a.text == "times" || a.unit().is_some());
             if (versioned || dotted || cluster) && !followed {
@@ -439,7 +493,10 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
                 continue;
             }
         }
-        if atom.is(Class::Head) && matches!(atom.what, What::Word) && kind_of(atom).is_none_or(|k| part.engine.is_some() && k != Kind::Api) && next == at
+        if atom.is(Class::Head)
+            && matches!(atom.what, What::Word)
+            && kind_of(atom).is_none_or(|k| part.engine.is_some() && k != Kind::Api)
+            && next == at
             && !atom.is(Class::It)
             && super::setting::field_of(atom).is_none()
             && deed_of(atom).is_none_or(|(_, f)| f == Form::Base)
@@ -449,7 +506,8 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
             next += 1;
             continue;
         }
-        let name = atom.what == What::Name || (nameable(atom) && (part.engine.is_none() || atom.text.contains('-')));
+        let name =
+            atom.what == What::Name || (nameable(atom) && (part.engine.is_none() || atom.text.contains('-')));
         if name && part.names.is_empty() && (part.kind.is_some() || part.engine.is_some()) {
             let after = atoms.get(next + 1);
             let taken = atom.what != What::Name
@@ -460,7 +518,10 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
                         || super::setting::field_of(a) == Some(super::lexicon::Field::Namespace)
                         || a.is(Class::Head)
                 });
-            let plural = part.plural && part.article == Article::None && atom.what != What::Name && part.kind.is_some_and(|k| k.0 == Kind::Monitoring);
+            let plural = part.plural
+                && part.article == Article::None
+                && atom.what != What::Name
+                && part.kind.is_some_and(|k| k.0 == Kind::Monitoring);
             if !taken && !plural {
                 part.names.push((joined(&atom.raw), atom.span));
                 part.owns = atom.owns;
@@ -492,7 +553,9 @@ fn merge_names(part: &mut Part) {
 
 /// A kind that the word before names more closely: "a Kubernetes cluster" is a cluster without a platform.
 fn settle_kind(part: &mut Part) {
-    if part.kind.is_some_and(|k| k.0 == Kind::Cluster) && part.platform.is_some_and(|p| p.0 == Platform::Kubernetes) {
+    if part.kind.is_some_and(|k| k.0 == Kind::Cluster)
+        && part.platform.is_some_and(|p| p.0 == Platform::Kubernetes)
+    {
         part.platform = None;
     }
 }

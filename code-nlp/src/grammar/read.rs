@@ -8,15 +8,15 @@
 //!    action ─────┴──▶ a frame of its own, merged with the last one where action and place are the same
 //! ```
 
-use code_core::intent::{Action, Kind, Platform};
+use code_core::intent::{Action, Kind};
 use code_core::request::Span;
 
 use super::atom::What;
 use super::clause::{Clause, Verb, View};
 use super::correct::counted;
 use super::frame::{Entity, Frame, Member, Said, put};
-use super::lexicon::{Class, Deed, Field, Form, Sense, lexicon};
-use super::part::{Article, Part, env_of};
+use super::lexicon::{Class, Deed, Field, Form, Sense};
+use super::part::{Article, Part};
 use super::piece::Item;
 use super::relate::Relations;
 use super::setting::{Set, replicas};
@@ -101,7 +101,8 @@ impl<'a> Reader<'a> {
                 sentence = clause.sentence;
                 self.lead = Frame::default();
             }
-            let next_same = clauses.get(n + 1).is_some_and(|c| c.sentence == clause.sentence && c.verb.is_some());
+            let next_same =
+                clauses.get(n + 1).is_some_and(|c| c.sentence == clause.sentence && c.verb.is_some());
             self.clause(clause, next_same);
         }
         if let Some(frame) = self.waiting.take() {
@@ -169,19 +170,44 @@ impl<'a> Reader<'a> {
                         at += 1;
                         continue;
                     }
-                    self.take_part(clause, at, part, &mut out, &mut relations, &mut focus, &mut waiting, action);
+                    self.take_part(
+                        clause,
+                        at,
+                        *part,
+                        &mut out,
+                        &mut relations,
+                        &mut focus,
+                        &mut waiting,
+                        action,
+                    );
                     open = None;
                 }
                 Item::Set(Set::Names(names)) => self.take_names(names, &mut out, &mut focus),
                 Item::Set(set) => {
-                    let set = self.from_to(at, set, action, auto);
+                    let set = self.toward(at, set, action, auto);
                     out.range |= matches!(set, Set::Replicas(r) if r.min != r.max);
-                    self.take_set(clause, at, Said::new(set, span), &mut out, &mut focus, &mut waiting, action);
+                    self.take_set(
+                        clause,
+                        at,
+                        Said::new(set, span),
+                        &mut out,
+                        &mut focus,
+                        &mut waiting,
+                        action,
+                    );
                 }
                 Item::Loose(value) => {
                     if let Some(set) = self.loose(clause, at, &value, action, open, auto, &focus, &mut out) {
                         out.range |= matches!(set, Set::Replicas(r) if r.min != r.max);
-                        self.take_set(clause, at, Said::new(set, span), &mut out, &mut focus, &mut waiting, action);
+                        self.take_set(
+                            clause,
+                            at,
+                            Said::new(set, span),
+                            &mut out,
+                            &mut focus,
+                            &mut waiting,
+                            action,
+                        );
                         open = None;
                     }
                 }
@@ -268,14 +294,21 @@ impl<'a> Reader<'a> {
                 }
                 return false;
             };
-            if atom.is(Class::Without) && !atom.is(Class::No) | matches!(atom.text.as_str(), "no" | "without" | "not" | "none" | "never") {
+            if atom.is(Class::Without)
+                && !atom.is(Class::No)
+                    | matches!(atom.text.as_str(), "no" | "without" | "not" | "none" | "never")
+            {
                 let verb_between = (back + 1..at).any(|i| self.view.deed(i).is_some());
-                return !(atom.text == "not" && verb_between) && !verb_between;
+                return !verb_between;
             }
             if atom.is(Class::Leave) && self.leaves(at, clause) {
                 return true;
             }
-            let passes = atom.is(Class::Indefinite) || atom.is(Class::Definite) || atom.is(Class::Fill) || atom.is(Class::Or) || atom.is(Class::Of)
+            let passes = atom.is(Class::Indefinite)
+                || atom.is(Class::Definite)
+                || atom.is(Class::Fill)
+                || atom.is(Class::Or)
+                || atom.is(Class::Of)
                 || matches!(atom.text.as_str(), "any" | "using" | "use" | "touch" | "for" | "need");
             if !passes {
                 return false;
@@ -286,8 +319,15 @@ impl<'a> Reader<'a> {
 
     /// "leave the database alone", "keep the worker as it is", "don't touch the cache".
     fn leaves(&self, at: usize, clause: &Clause) -> bool {
-        let before = (clause.from..at).any(|i| matches!(self.view.text(i), "don't touch" | "do not touch" | "not touch" | "spare"));
-        before || (at + 1..(at + 5).min(clause.to)).any(|i| matches!(self.view.text(i), "alone" | "as" | "untouched" | "running" | "unchanged" | "be" | "in peace"))
+        let before = (clause.from..at)
+            .any(|i| matches!(self.view.text(i), "don't touch" | "do not touch" | "not touch" | "spare"));
+        before
+            || (at + 1..(at + 5).min(clause.to)).any(|i| {
+                matches!(
+                    self.view.text(i),
+                    "alone" | "as" | "untouched" | "running" | "unchanged" | "be" | "in peace"
+                )
+            })
     }
 
     /// Whether a lone word stands where a component does.
@@ -298,20 +338,35 @@ impl<'a> Reader<'a> {
         }
         let Some(verb) = clause.verb else {
             // The subject of a preamble, or an item of a list.
-            let first = (clause.from..at).all(|i| self.view.atom(i).is_some_and(|a| a.is(Class::Fill) || a.is(Class::Definite) || matches!(a.what, What::Bullet | What::Newline)));
+            let first = (clause.from..at).all(|i| {
+                self.view.atom(i).is_some_and(|a| {
+                    a.is(Class::Fill)
+                        || a.is(Class::Definite)
+                        || matches!(a.what, What::Bullet | What::Newline)
+                })
+            });
             let next = self.view.atom(at + 1);
-            return first && next.is_some_and(|a| a.is(Class::Be) || deed_like(a) || a.is(Class::Modal) || matches!(a.text.as_str(), "on" | "in" | "looks" | "seems"))
+            return first
+                && next.is_some_and(|a| {
+                    a.is(Class::Be)
+                        || deed_like(a)
+                        || a.is(Class::Modal)
+                        || matches!(a.text.as_str(), "on" | "in" | "looks" | "seems")
+                })
                 || clause.gapped;
         };
         let after = at > verb.at;
-        let before_passive = at < verb.at && (at + 1..verb.at).any(|i| self.view.is(i, Class::Modal) || self.view.is(i, Class::Be))
-            || at < verb.at && matches!(verb.deed, Deed::Need);
-        let topic_first = at < verb.at && self.view.atom(at + 1).is_some_and(|a| a.senses.iter().any(|s| matches!(s, Sense::Topic(_))));
+        let before_passive = at < verb.at
+            && (matches!(verb.deed, Deed::Need)
+                || (at + 1..verb.at).any(|i| self.view.is(i, Class::Modal) || self.view.is(i, Class::Be)));
+        let topic_first = at < verb.at
+            && self.view.atom(at + 1).is_some_and(|a| a.senses.iter().any(|s| matches!(s, Sense::Topic(_))));
         after || before_passive || topic_first || part.owns || self.colon_before(clause, at)
     }
 
     fn colon_before(&self, clause: &Clause, at: usize) -> bool {
-        at > clause.from && (self.view.mark(at - 1, ':') || self.view.atom(at - 1).is_some_and(|a| a.what == What::Bullet))
+        at > clause.from
+            && (self.view.mark(at - 1, ':') || self.view.atom(at - 1).is_some_and(|a| a.what == What::Bullet))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the state of one scan")]
@@ -338,7 +393,9 @@ impl<'a> Reader<'a> {
             out.frame.region.get_or_insert(Said::new(region, span));
         }
         // "as a frontend", "as its database": says what the last one is.
-        if at > clause.from && self.view.text(at - 1) == "as" && let Some(last) = focus.last().copied()
+        if at > clause.from
+            && self.view.text(at - 1) == "as"
+            && let Some(last) = focus.last().copied()
             && let Some((kind, at)) = part.kind.filter(|_| part.engine.is_none())
         {
             let entity = &mut self.entities[last];
@@ -356,7 +413,9 @@ impl<'a> Reader<'a> {
             && self.entities[last].engine.is_none()
             && part.names.is_empty()
             && let Some((engine, espan)) = part.engine.clone()
-            && (part.usual || part.kind.is_none() || part.kind.map(|k| k.0) == self.entities[last].kind.as_ref().map(|k| k.value))
+            && (part.usual
+                || part.kind.is_none()
+                || part.kind.map(|k| k.0) == self.entities[last].kind.as_ref().map(|k| k.value))
         {
             self.entities[last].engine = Some(Said::new(engine, espan));
             self.settle_part(&part, last, out, waiting, action);
@@ -400,7 +459,11 @@ impl<'a> Reader<'a> {
         let engine = part.engine.as_ref().map(|e| e.0.as_str());
         let fits = |e: &Entity| {
             let kinds = match (&e.kind, kind) {
-                (Some(a), Some(b)) => a.value == b || (part.usual && engine.is_some_and(|g| e.engine.as_ref().is_some_and(|x| x.value == g))),
+                (Some(a), Some(b)) => {
+                    a.value == b
+                        || (part.usual
+                            && engine.is_some_and(|g| e.engine.as_ref().is_some_and(|x| x.value == g)))
+                }
                 _ => true,
             };
             let engines = match (&e.engine, engine) {
@@ -411,23 +474,30 @@ impl<'a> Reader<'a> {
             kinds && engines
         };
         let found = match &name {
-            Some((name, _)) => self.entities.iter().rposition(|e| {
-                e.name.as_ref().is_some_and(|n| n.value == *name) && fits(e)
-            }).or_else(|| {
-                // "a worker … the worker mailer" names what had no name.
-                None
-            }),
+            Some((name, _)) => self
+                .entities
+                .iter()
+                .rposition(|e| e.name.as_ref().is_some_and(|n| n.value == *name) && fits(e)),
             None if part.article == Article::Indefinite => None,
             None => {
-                let same = |e: &Entity| fits(e) && (e.kind.is_some() && kind.is_some() || e.engine.is_some() && engine.is_some());
+                let same = |e: &Entity| {
+                    fits(e) && (e.kind.is_some() && kind.is_some() || e.engine.is_some() && engine.is_some())
+                };
                 // In the clause itself first, then what was named last.
                 let _ = out;
-                let exact = self.entities.iter().rposition(|e| same(e) && (engine.is_none() || e.engine.as_ref().map(|x| x.value.as_str()) == engine));
+                let exact = self.entities.iter().rposition(|e| {
+                    same(e) && (engine.is_none() || e.engine.as_ref().map(|x| x.value.as_str()) == engine)
+                });
                 exact.or_else(|| self.entities.iter().rposition(same))
             }
         };
         // "two workers" after "the worker" are new ones.
-        if let Some(id) = found.filter(|_| part.count.is_none() || part.article == Article::Definite || name.is_some() || self.frames.iter().all(|f| f.members.is_empty())) {
+        if let Some(id) = found.filter(|_| {
+            part.count.is_none()
+                || part.article == Article::Definite
+                || name.is_some()
+                || self.frames.iter().all(|f| f.members.is_empty())
+        }) {
             let entity = &mut self.entities[id];
             if let Some((k, span)) = part.kind {
                 match &mut entity.kind {
@@ -456,7 +526,14 @@ impl<'a> Reader<'a> {
     }
 
     /// What the mention itself says of its component.
-    fn settle_part(&mut self, part: &Part, id: usize, out: &mut Scanned, waiting: &[Said<Set>], action: Option<Action>) {
+    fn settle_part(
+        &mut self,
+        part: &Part,
+        id: usize,
+        out: &mut Scanned,
+        waiting: &[Said<Set>],
+        action: Option<Action>,
+    ) {
         let kind = self.entities[id].kind.as_ref().map(|k| k.value);
         let mut settings: Vec<Said<Set>> = waiting.to_vec();
         if let Some((text, span)) = &part.version {
@@ -516,7 +593,7 @@ impl<'a> Reader<'a> {
     }
 
     /// "from 2 to 5" on a way to somewhere is 5; as a range of automatic scaling it is both.
-    fn from_to(&self, at: usize, set: Set, action: Option<Action>, auto: bool) -> Set {
+    fn toward(&self, at: usize, set: Set, action: Option<Action>, auto: bool) -> Set {
         let from = self.view.atoms[self.view.pieces[at].atoms.0].text == "from";
         match set {
             Set::Replicas(r) if from && !auto && matches!(action, Some(Action::Scale | Action::Update)) => {
@@ -545,7 +622,9 @@ impl<'a> Reader<'a> {
                 out.frame.rollback_to = Some(Said { value: text.clone(), spans: said.spans });
                 return;
             }
-            if view.text(at.saturating_sub(1)) == "from" && (at + 1..(at + 3).min(clause.to)).any(|i| view.is(i, Class::To)) {
+            if view.text(at.saturating_sub(1)) == "from"
+                && (at + 1..(at + 3).min(clause.to)).any(|i| view.is(i, Class::To))
+            {
                 return;
             }
         }
@@ -557,19 +636,35 @@ impl<'a> Reader<'a> {
         {
             next += 2;
         }
-        let forward = view.atom(next).is_some_and(|a| matches!(a.text.as_str(), "of" | "for")) && view.is_part(next + 1);
-        let adjective = view.is_part(at + 1) && matches!(said.value, Set::Public(_) | Set::Encrypted(_) | Set::HighlyAvailable(_) | Set::Replicas(_))
+        let forward = view.atom(next).is_some_and(|a| matches!(a.text.as_str(), "of" | "for"))
+            && view.is_part(next + 1);
+        let adjective = view.is_part(at + 1)
+            && matches!(
+                said.value,
+                Set::Public(_) | Set::Encrypted(_) | Set::HighlyAvailable(_) | Set::Replicas(_)
+            )
             && !view.is(at + 1, Class::With)
             && self.part_is_bare(at + 1);
-        let each = (at + 1..(at + 3).min(clause.to)).any(|i| matches!(view.text(i), "each" | "apiece" | "each of them" | "both"))
-            || (clause.from..at).rev().take(3).any(|i| matches!(view.text(i), "both" | "each" | "both of them"));
-        if (forward || adjective || focus.is_empty()) && !(each && !out.fresh.is_empty()) {
-            let implicit = matches!(said.value, Set::Image(_) | Set::Source(_)) && focus.is_empty() && !self.image_is_setting(clause, at);
+        let each = (at + 1..(at + 3).min(clause.to))
+            .any(|i| matches!(view.text(i), "each" | "apiece" | "each of them" | "both"))
+            || (clause.from..at)
+                .rev()
+                .take(3)
+                .any(|i| matches!(view.text(i), "both" | "each" | "both of them"));
+        if (forward || adjective || focus.is_empty()) && (!each || out.fresh.is_empty()) {
+            let implicit = matches!(said.value, Set::Image(_) | Set::Source(_))
+                && focus.is_empty()
+                && !self.image_is_setting(clause, at);
             if implicit {
                 // An image or a repository can itself be what is deployed.
                 let field = said.value.field();
-                let known = self.frames.iter().rev().flat_map(|f| &f.members)
-                    .find(|m| m.settings.iter().any(|s| s.value.field() == field && s.value == said.value)).map(|m| m.entity);
+                let known = self
+                    .frames
+                    .iter()
+                    .rev()
+                    .flat_map(|f| &f.members)
+                    .find(|m| m.settings.iter().any(|s| s.value.field() == field && s.value == said.value))
+                    .map(|m| m.entity);
                 let id = known.unwrap_or_else(|| {
                     self.entities.push(Entity::default());
                     self.entities.len() - 1
@@ -586,7 +681,8 @@ impl<'a> Reader<'a> {
             waiting.push(said);
             return;
         }
-        let targets: Vec<usize> = if each { out.fresh.clone() } else { self.suited(clause, at, &said.value, focus, out) };
+        let targets: Vec<usize> =
+            if each { out.fresh.clone() } else { self.suited(clause, at, &said.value, focus, out) };
         for id in targets {
             let span = said.spans[0];
             let differs = put(&mut out.frame.member(id).settings, said.clone());
@@ -614,23 +710,46 @@ impl<'a> Reader<'a> {
 
     /// Whether an image or source says how something is to be, and is not itself what is named.
     fn image_is_setting(&self, clause: &Clause, at: usize) -> bool {
-        let before = (clause.from..at).rev().find(|i| !self.view.is(*i, Class::Definite)).map_or("", |i| self.view.text(i));
-        let parts_after = (at + 1..clause.to).any(|i| self.view.is_part(i) && self.view.text(i - 1) != "as" && !self.view.is(i - 1, Class::With));
+        let before = (clause.from..at)
+            .rev()
+            .find(|i| !self.view.is(*i, Class::Definite))
+            .map_or("", |i| self.view.text(i));
+        let parts_after = (at + 1..clause.to).any(|i| {
+            self.view.is_part(i) && self.view.text(i - 1) != "as" && !self.view.is(i - 1, Class::With)
+        });
         matches!(before, "from" | "to" | "with" | "using" | "at" | "of" | "use") && parts_after
-            || matches!(before, "to" | "at") && clause.verb.is_some_and(|v| matches!(v.deed, Deed::Set | Deed::Do(Action::Update)))
+            || matches!(before, "to" | "at")
+                && clause.verb.is_some_and(|v| matches!(v.deed, Deed::Set | Deed::Do(Action::Update)))
     }
 
     /// The components that a setting suits: ports and replicas are rather the application's than its database's.
     fn suited(&self, clause: &Clause, at: usize, set: &Set, focus: &[usize], out: &Scanned) -> Vec<usize> {
-        let served = matches!(set, Set::Port(_) | Set::Host(_) | Set::Replicas(_) | Set::Tls(_) | Set::Public(_) | Set::Env(..) | Set::Cpu(_));
+        let served = matches!(
+            set,
+            Set::Port(_)
+                | Set::Host(_)
+                | Set::Replicas(_)
+                | Set::Tls(_)
+                | Set::Public(_)
+                | Set::Env(..)
+                | Set::Cpu(_)
+        );
         let [only] = focus else { return focus.to_vec() };
         let kind = self.entities[*only].kind.as_ref().map(|k| k.value);
-        let stateful = matches!(kind, Some(Kind::Database | Kind::Cache | Kind::Queue | Kind::ObjectStorage | Kind::Search));
+        let stateful = matches!(
+            kind,
+            Some(Kind::Database | Kind::Cache | Kind::Queue | Kind::ObjectStorage | Kind::Search)
+        );
         let object = out.frame.members.iter().any(|m| m.entity == *only && m.object);
-        let apart = at > clause.from && (self.view.mark(at - 1, ',') || self.view.text(at - 1) == "and" || self.view.is(at - 1, Class::In) || self.view.is(at - 1, Class::With));
+        let apart = at > clause.from
+            && (self.view.mark(at - 1, ',')
+                || self.view.text(at - 1) == "and"
+                || self.view.is(at - 1, Class::In)
+                || self.view.is(at - 1, Class::With));
         let relative = (clause.from..at).rev().take(4).any(|i| self.view.is(i, Class::Which));
         if served && stateful && object && apart && !relative {
-            let subject = out.frame.members.iter().find(|m| m.needs.iter().any(|n| n.value == *only) || !m.object);
+            let subject =
+                out.frame.members.iter().find(|m| m.needs.iter().any(|n| n.value == *only) || !m.object);
             if let Some(subject) = subject {
                 return vec![subject.entity];
             }
@@ -638,10 +757,16 @@ impl<'a> Reader<'a> {
         // Storage suits what stores.
         if matches!(set, Set::Storage(_) | Set::Backups(_)) && !stateful && apart {
             let store = out.frame.members.iter().rev().find(|m| {
-                matches!(self.entities[m.entity].kind.as_ref().map(|k| k.value), Some(Kind::Database | Kind::ObjectStorage | Kind::Queue | Kind::Search))
+                matches!(
+                    self.entities[m.entity].kind.as_ref().map(|k| k.value),
+                    Some(Kind::Database | Kind::ObjectStorage | Kind::Queue | Kind::Search)
+                )
             });
             if let Some(store) = store
-                && matches!(kind, Some(Kind::Web | Kind::Api | Kind::Worker | Kind::Function | Kind::StaticSite))
+                && matches!(
+                    kind,
+                    Some(Kind::Web | Kind::Api | Kind::Worker | Kind::Function | Kind::StaticSite)
+                )
             {
                 return vec![store.entity];
             }
@@ -676,7 +801,13 @@ impl<'a> Reader<'a> {
             || view.atoms[view.pieces[at].atoms.1 - 1].text == "x";
         let span = view.span(at);
         let before = if at > clause.from { view.text(at - 1) } else { "" };
-        let to = at > clause.from && (view.is(at - 1, Class::To) || before == "until" || before == "on" || before == "at" || before == "up to" || before == "by");
+        let to = at > clause.from
+            && (view.is(at - 1, Class::To)
+                || before == "until"
+                || before == "on"
+                || before == "at"
+                || before == "up to"
+                || before == "by");
         let verb = clause.verb.map(|v| v.deed);
         let raise = matches!(verb, Some(Deed::Raise | Deed::Set | Deed::Bring | Deed::Get));
         if let Some(field) = open {
@@ -697,8 +828,17 @@ impl<'a> Reader<'a> {
         }
         // "up to 10" after a plain "scale" is ten; with "autoscale" it is the upper end.
         let exact = |value: &Value| match value {
-            Value::AtMost(n) if !auto && before != "," && view.atoms[view.pieces[at].atoms.0].text == "up to" && (action == Some(Action::Scale) || raise) => Value::Count(*n),
-            Value::Range(_, high) if !auto && view.atoms[view.pieces[at].atoms.0].text == "from" => Value::Count(*high),
+            Value::AtMost(n)
+                if !auto
+                    && before != ","
+                    && view.atoms[view.pieces[at].atoms.0].text == "up to"
+                    && (action == Some(Action::Scale) || raise) =>
+            {
+                Value::Count(*n)
+            }
+            Value::Range(_, high) if !auto && view.atoms[view.pieces[at].atoms.0].text == "from" => {
+                Value::Count(*high)
+            }
             other => other.clone(),
         };
         match value {
@@ -731,17 +871,31 @@ impl<'a> Reader<'a> {
                     _ if raise && to && !matches!(count, Value::Count(n) if n > 1000) => {
                         let engine = focus.last().is_some_and(|id| self.entities[*id].engine.is_some());
                         let word = clause.verb.map_or("", |v| view.text(v.at));
-                        if engine && matches!(verb, Some(Deed::Set | Deed::Bring)) && !word.starts_with("scal") {
+                        if engine
+                            && matches!(verb, Some(Deed::Set | Deed::Bring))
+                            && !word.starts_with("scal")
+                        {
                             Some(Set::Version(last_number(view, at)))
                         } else {
                             replicas(&count).map(Set::Replicas)
                         }
                     }
                     _ if auto => replicas(&count).map(Set::Replicas),
-                    _ if !matches!(count, Value::Count(_)) && !focus.is_empty() && view.text(at + 1) != "times" => replicas(&count).map(Set::Replicas),
+                    _ if !matches!(count, Value::Count(_))
+                        && !focus.is_empty()
+                        && view.text(at + 1) != "times" =>
+                    {
+                        replicas(&count).map(Set::Replicas)
+                    }
                     _ => {
                         // "the worker 3" after "the API has 2 replicas".
-                        let elliptic = at > clause.from && view.is_part(at - 1) && out.frame.members.iter().any(|m| m.settings.iter().any(|s| matches!(s.value, Set::Replicas(_))));
+                        let elliptic = at > clause.from
+                            && view.is_part(at - 1)
+                            && out
+                                .frame
+                                .members
+                                .iter()
+                                .any(|m| m.settings.iter().any(|s| matches!(s.value, Set::Replicas(_))));
                         elliptic.then(|| replicas(&count).map(Set::Replicas)).flatten()
                     }
                 }
@@ -749,23 +903,72 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_env(&mut self, clause: &Clause, at: usize, name: String, out: &mut Scanned, action: Option<Action>, verb_at: usize) {
+    fn take_env(
+        &mut self,
+        clause: &Clause,
+        at: usize,
+        name: String,
+        out: &mut Scanned,
+        action: Option<Action>,
+        verb_at: usize,
+    ) {
         let span = self.view.span(at);
         let mut before = at;
-        while before > clause.from && (self.view.is(before - 1, Class::Definite) || self.view.is(before - 1, Class::Fill) || self.view.is(before - 1, Class::Both)) && !self.view.is(before - 1, Class::To) {
+        while before > clause.from
+            && (self.view.is(before - 1, Class::Definite)
+                || self.view.is(before - 1, Class::Fill)
+                || self.view.is(before - 1, Class::Both))
+            && !self.view.is(before - 1, Class::To)
+        {
             before -= 1;
         }
         let from = before > clause.from && self.view.is(before - 1, Class::From);
-        let to = before > clause.from && self.view.is(before - 1, Class::To) && !self.view.is(before - 1, Class::From);
-        let excluded = before > clause.from && self.view.atom(before - 1).is_some_and(|a| matches!(a.text.as_str(), "not" | "instead of" | "rather than" | "except" | "not in" | "without"));
-        if excluded || (before > clause.from + 1 && self.view.text(before - 2) == "not" && self.view.is(before - 1, Class::In)) {
+        let to = before > clause.from
+            && self.view.is(before - 1, Class::To)
+            && !self.view.is(before - 1, Class::From);
+        let excluded = before > clause.from
+            && self.view.atom(before - 1).is_some_and(|a| {
+                matches!(
+                    a.text.as_str(),
+                    "not" | "instead of" | "rather than" | "except" | "not in" | "without"
+                )
+            });
+        if excluded
+            || (before > clause.from + 1
+                && self.view.text(before - 2) == "not"
+                && self.view.is(before - 1, Class::In))
+        {
             return;
         }
         let said = Said::new(name, span);
-        if action == Some(Action::Promote) || (from && (at + 1..clause.to).any(|i| matches!(self.view.item(i), Some(Item::Env(_))) && self.view.is(i - 1, Class::To))) {
-            let arrow = self.view.is(at + 1, Class::To) && matches!(self.view.item(at + 2), Some(Item::Env(_))) && !to;
-            let what_is_in = at > verb_at && !to && before > clause.from && self.view.is(before - 1, Class::In)
-                && (verb_at..at).any(|i| matches!(self.view.text(i), "what" | "what is" | "what's" | "whatever" | "version" | "everything in" | "runs" | "running" | "everything" | "state"));
+        if action == Some(Action::Promote)
+            || (from
+                && (at + 1..clause.to).any(|i| {
+                    matches!(self.view.item(i), Some(Item::Env(_))) && self.view.is(i - 1, Class::To)
+                }))
+        {
+            let arrow = self.view.is(at + 1, Class::To)
+                && matches!(self.view.item(at + 2), Some(Item::Env(_)))
+                && !to;
+            let what_is_in = at > verb_at
+                && !to
+                && before > clause.from
+                && self.view.is(before - 1, Class::In)
+                && (verb_at..at).any(|i| {
+                    matches!(
+                        self.view.text(i),
+                        "what"
+                            | "what is"
+                            | "what's"
+                            | "whatever"
+                            | "version"
+                            | "everything in"
+                            | "runs"
+                            | "running"
+                            | "everything"
+                            | "state"
+                    )
+                });
             if from || arrow || what_is_in {
                 out.frame.source.get_or_insert(said);
                 return;
@@ -783,13 +986,38 @@ impl<'a> Reader<'a> {
         let near = |i: usize| {
             matches!(self.view.item(i), Some(Item::Field(Field::Budget)))
                 || self.view.atom(i).is_some_and(|a| {
-                    a.is(Class::AtMost) || a.is(Class::Month) || matches!(a.text.as_str(), "budget" | "fit in" | "fit within" | "fit into" | "afford" | "spend" | "ceiling" | "allowed" | "monthly" | "limit" | "have" | "keep it" | "within budget" | "costs")
+                    a.is(Class::AtMost)
+                        || a.is(Class::Month)
+                        || matches!(
+                            a.text.as_str(),
+                            "budget"
+                                | "fit in"
+                                | "fit within"
+                                | "fit into"
+                                | "afford"
+                                | "spend"
+                                | "ceiling"
+                                | "allowed"
+                                | "monthly"
+                                | "limit"
+                                | "have"
+                                | "keep it"
+                                | "within budget"
+                                | "costs"
+                        )
                 })
         };
         (clause.from..clause.to).any(|i| i != at && near(i))
     }
 
-    fn take_atom(&mut self, clause: &Clause, at: usize, out: &mut Scanned, relations: &mut Relations, focus: &[usize]) {
+    fn take_atom(
+        &mut self,
+        clause: &Clause,
+        at: usize,
+        out: &mut Scanned,
+        relations: &mut Relations,
+        focus: &[usize],
+    ) {
         let view = &self.view;
         let Some(atom) = view.atom(at) else { return };
         let span = atom.span;
@@ -801,7 +1029,10 @@ impl<'a> Reader<'a> {
         if atom.is(Class::Possessive) && !matches!(atom.text.as_str(), "the" | "our") {
             out.it = out.it.or(Some(span));
         }
-        if atom.is(Class::Them) && !atom.is(Class::Who) | (atom.text != "they") && is_pronoun(view, at, clause) {
+        if atom.is(Class::Them)
+            && !atom.is(Class::Who) | (atom.text != "they")
+            && is_pronoun(view, at, clause)
+        {
             out.them = out.them.or(Some(span));
         }
         if atom.is(Class::Both) && atom.text != "each" {
@@ -819,7 +1050,8 @@ impl<'a> Reader<'a> {
         out.down |= atom.is(Class::Down);
         if clause.verb.is_some_and(|v| v.deed == Deed::Do(Action::Rollback)) {
             if atom.is(Class::Previous) && !relations_version_follows(view, at) {
-                out.frame.rollback_to = out.frame.rollback_to.take().or(Some(Said::new("previous".to_owned(), span)));
+                out.frame.rollback_to =
+                    out.frame.rollback_to.take().or(Some(Said::new("previous".to_owned(), span)));
             } else if out.frame.rollback_to.is_none()
                 && at > clause.from
                 && view.is(at - 1, Class::To)
@@ -837,7 +1069,8 @@ impl<'a> Reader<'a> {
             && at > clause.from
             && matches!(view.text(at - 1), "to" | "into")
             && out.frame.environments.is_empty()
-            && (at + 1 >= clause.to || view.atom(at + 1).is_some_and(|a| matches!(a.what, What::Mark(_) | What::Newline)))
+            && (at + 1 >= clause.to
+                || view.atom(at + 1).is_some_and(|a| matches!(a.what, What::Mark(_) | What::Newline)))
             && atom.text.len() < 32
         {
             out.frame.environments.push(Said::new(atom.text.clone(), span));
@@ -848,17 +1081,38 @@ impl<'a> Reader<'a> {
     /// What the verb asks for, now that its clause is read; with whether it is only weakly said.
     fn resolve(&self, clause: &Clause, verb: Verb, out: &Scanned) -> Option<(Action, bool)> {
         let view = &self.view;
-        let settings: Vec<&Set> = out.loose.iter().map(|s| &s.value).chain(out.frame.members.iter().flat_map(|m| m.settings.iter().map(|s| &s.value))).collect();
+        let settings: Vec<&Set> = out
+            .loose
+            .iter()
+            .map(|s| &s.value)
+            .chain(out.frame.members.iter().flat_map(|m| m.settings.iter().map(|s| &s.value)))
+            .collect();
         let parts = !out.frame.members.is_empty();
-        let counts = settings.iter().any(|s| matches!(s, Set::Replicas(_))) && !(out.counted && !out.only_definite);
+        let counts =
+            settings.iter().any(|s| matches!(s, Set::Replicas(_))) && (!out.counted || out.only_definite);
         let others = settings.iter().any(|s| !matches!(s, Set::Replicas(_)));
         let question = clause.question;
         let moves = out.frame.source.is_some() && !out.frame.environments.is_empty();
-        let changes = if counts && !others { Some(Action::Scale) } else if counts || others { Some(Action::Update) } else { None };
+        let changes = if counts && !others {
+            Some(Action::Scale)
+        } else if counts || others {
+            Some(Action::Update)
+        } else {
+            None
+        };
         let new = parts && !out.only_definite;
         let object = parts || out.it.is_some() || out.them.is_some() || !self.pending.members.is_empty();
         match verb.deed {
-            Deed::Do(Action::Update) if counts && !others && matches!(view.text(verb.at), "update" | "modify" | "configure" | "edit" | "reconfigure") => Some((Action::Scale, false)),
+            Deed::Do(Action::Update)
+                if counts
+                    && !others
+                    && matches!(
+                        view.text(verb.at),
+                        "update" | "modify" | "configure" | "edit" | "reconfigure"
+                    ) =>
+            {
+                Some((Action::Scale, false))
+            }
             Deed::Do(Action::Deploy) if verb.weak && verb.topic.is_none() && !object => None,
             Deed::Do(action) => Some((action, verb.weak)),
             Deed::Set => {
@@ -867,11 +1121,16 @@ impl<'a> Reader<'a> {
                 }
                 let word = view.text(verb.at);
                 let places = matches!(word, "put" | "make" | "move" | "apply" | "convert" | "use" | "turn");
-                if new && places && !self.known_members(out) && !others_on_known(out, changes) {
+                if new && places && !self.known_members(out) {
                     return Some((Action::Deploy, false));
                 }
                 if let Some(action) = changes {
-                    if matches!(word, "use" | "make" | "put") && !self.frames.is_empty() && !parts && out.it.is_none() && out.names.is_empty() {
+                    if matches!(word, "use" | "make" | "put")
+                        && !self.frames.is_empty()
+                        && !parts
+                        && out.it.is_none()
+                        && out.names.is_empty()
+                    {
                         return None;
                     }
                     return Some((action, false));
@@ -891,8 +1150,13 @@ impl<'a> Reader<'a> {
                 if others {
                     return Some((Action::Update, false));
                 }
-                let replicas_field = (clause.from..clause.to).any(|i| matches!(view.item(i), Some(Item::Field(Field::Replicas))));
-                if replicas_field { Some((Action::Scale, false)) } else { object.then_some((Action::Scale, true)) }
+                let replicas_field = (clause.from..clause.to)
+                    .any(|i| matches!(view.item(i), Some(Item::Field(Field::Replicas))));
+                if replicas_field {
+                    Some((Action::Scale, false))
+                } else {
+                    object.then_some((Action::Scale, true))
+                }
             }
             Deed::Bring => {
                 if moves {
@@ -904,7 +1168,9 @@ impl<'a> Reader<'a> {
                 if counts && !(new && out.up) {
                     return Some((Action::Scale, false));
                 }
-                if settings.iter().any(|s| matches!(s, Set::Version(_) | Set::Image(_))) && !(new && (out.up || word_is(view, verb, "bring up"))) {
+                if settings.iter().any(|s| matches!(s, Set::Version(_) | Set::Image(_)))
+                    && !(new && (out.up || word_is(view, verb, "bring up")))
+                {
                     return Some((Action::Update, false));
                 }
                 if (out.up || word_is(view, verb, "bring up") || new) && object {
@@ -922,20 +1188,28 @@ impl<'a> Reader<'a> {
                 parts.then_some((Action::Deploy, true))
             }
             Deed::Run => {
-                if question && view.is(clause.from, Class::Ask) && !parts && out.frame.environments.is_empty() {
+                if question && view.is(clause.from, Class::Ask) && !parts && out.frame.environments.is_empty()
+                {
                     return None;
                 }
                 if self.asks_state(clause) {
                     return Some((Action::Status, false));
                 }
-                if parts && out.only_definite && !out.frame.members.iter().any(|m| m.settings.iter().any(|s| matches!(s.value, Set::Image(_) | Set::Schedule(_)))) {
+                if parts
+                    && out.only_definite
+                    && !out.frame.members.iter().any(|m| {
+                        m.settings.iter().any(|s| matches!(s.value, Set::Image(_) | Set::Schedule(_)))
+                    })
+                {
                     if let Some(action) = changes {
                         return Some((action, true));
                     }
-                    let bare = view.deed(verb.at).is_some_and(|(_, f)| f == Form::Base) && verb.at == first_word(view, clause);
+                    let bare = view.deed(verb.at).is_some_and(|(_, f)| f == Form::Base)
+                        && verb.at == first_word(view, clause);
                     return bare.then_some((Action::Deploy, true));
                 }
-                (parts || out.it.is_some() && !self.pending.members.is_empty()).then_some((Action::Deploy, !parts || verb.weak && !new))
+                (parts || out.it.is_some() && !self.pending.members.is_empty())
+                    .then_some((Action::Deploy, !parts || verb.weak && !new))
             }
             Deed::Need | Deed::Get => {
                 if question && !parts {
@@ -948,7 +1222,8 @@ impl<'a> Reader<'a> {
                     if let Some(action) = changes {
                         return Some((action, true));
                     }
-                    return (verb.deed == Deed::Get || self.product_only(out)).then_some((Action::Deploy, true));
+                    return (verb.deed == Deed::Get || self.product_only(out))
+                        .then_some((Action::Deploy, true));
                 }
                 // "kestrel needs 3 replicas": the subject is there already.
                 if self.subject_is_there(clause, verb, out) {
@@ -963,24 +1238,42 @@ impl<'a> Reader<'a> {
                 if clause.dry_run.is_some() && verb.deed == Deed::Show {
                     return None;
                 }
-                let named = parts && (out.only_definite || out.frame.members.iter().any(|m| self.entities[m.entity].name.is_some()) || !out.frame.environments.is_empty());
+                let named = parts
+                    && (out.only_definite
+                        || out.frame.members.iter().any(|m| self.entities[m.entity].name.is_some())
+                        || !out.frame.environments.is_empty());
                 let looks = named || out.frame.application.is_some() && !parts;
-                let about = (clause.from..clause.to).any(|i| matches!(view.text(i), "joke" | "poem" | "story" | "difference" | "about" | "works" | "means"));
+                let about = (clause.from..clause.to).any(|i| {
+                    matches!(
+                        view.text(i),
+                        "joke" | "poem" | "story" | "difference" | "about" | "works" | "means"
+                    )
+                });
                 (looks && !about).then_some((Action::Status, true))
             }
             Deed::Estimate => Some((Action::Cost, false)),
             Deed::Renew => {
-                if changes.is_some() && !new { changes.map(|a| (a, false)) } else { None }
+                if changes.is_some() && !new {
+                    changes.map(|a| (a, false))
+                } else {
+                    None
+                }
             }
         }
     }
 
     fn known_members(&self, out: &Scanned) -> bool {
-        out.frame.members.iter().all(|m| self.frames.iter().any(|f| f.members.iter().any(|x| x.entity == m.entity)))
+        out.frame
+            .members
+            .iter()
+            .all(|m| self.frames.iter().any(|f| f.members.iter().any(|x| x.entity == m.entity)))
     }
 
     fn product_only(&self, out: &Scanned) -> bool {
-        out.frame.members.iter().all(|m| self.entities[m.entity].engine.is_some() && self.entities[m.entity].name.is_none())
+        out.frame
+            .members
+            .iter()
+            .all(|m| self.entities[m.entity].engine.is_some() && self.entities[m.entity].name.is_none())
     }
 
     /// Whether the verb's subject is a component that is there already.
@@ -989,21 +1282,31 @@ impl<'a> Reader<'a> {
             Some(Item::Part(part)) => Some(part),
             _ => None,
         });
-        subject.is_some_and(|p| p.weak || p.article == Article::Definite || !p.names.is_empty()) && out.frame.members.len() == 1
+        subject.is_some_and(|p| p.weak || p.article == Article::Definite || !p.names.is_empty())
+            && out.frame.members.len() == 1
     }
 
     /// "is X running", "what is running in staging".
     fn asks_state(&self, clause: &Clause) -> bool {
         let first = first_word(&self.view, clause);
         (clause.question || self.view.is(first, Class::Ask)) && (self.view.is(first, Class::Ask)) && {
-            let running = (clause.from..clause.to).any(|i| matches!(self.view.text(i), "running" | "runs"));
-            running
+            (clause.from..clause.to).any(|i| matches!(self.view.text(i), "running" | "runs"))
         }
     }
 
     /// An action with what its clause says.
     fn act(&mut self, clause: &Clause, action: Action, weak: bool, mut out: Scanned, next_same: bool) {
-        let Some(verb) = clause.verb.or_else(|| clause.denied.map(|(a, span)| Verb { deed: Deed::Do(a), topic: None, span, at: clause.from, weak: false })) else { return };
+        let Some(verb) = clause.verb.or_else(|| {
+            clause.denied.map(|(a, span)| Verb {
+                deed: Deed::Do(a),
+                topic: None,
+                span,
+                at: clause.from,
+                weak: false,
+            })
+        }) else {
+            return;
+        };
         let mut spans = vec![verb.span];
         spans.extend(verb.topic.map(|t| t.1));
         out.frame.action = Some(Said { value: action, spans });
@@ -1042,20 +1345,28 @@ impl<'a> Reader<'a> {
         if out.both.is_some() && !frame.environments.is_empty() {
             let sentence = clause.sentence;
             let shared = frame.clone();
-            for earlier in self.frames.iter_mut().filter(|f| f.sentence == sentence && f.environments.is_empty()) {
+            for earlier in
+                self.frames.iter_mut().filter(|f| f.sentence == sentence && f.environments.is_empty())
+            {
                 earlier.environments.clone_from(&shared.environments);
             }
         }
         // Coordinated verbs share the object: "upgrade and restart the API".
         if let Some(mut waiting) = self.waiting.take() {
             if frame.has_object() && waiting.sentence == frame.sentence {
-                waiting.members = frame.members.iter().map(|m| Member { entity: m.entity, ..Member::default() }).collect();
+                waiting.members =
+                    frame.members.iter().map(|m| Member { entity: m.entity, ..Member::default() }).collect();
                 waiting.share(&frame.clone());
             }
             self.admit(waiting, Vec::new());
         }
-        if !frame.has_object() && !frame.everything && next_same && frame.environments.is_empty() && out.loose.is_empty()
-            && frame.rollback_to.is_none() && out.it.is_none()
+        if !frame.has_object()
+            && !frame.everything
+            && next_same
+            && frame.environments.is_empty()
+            && out.loose.is_empty()
+            && frame.rollback_to.is_none()
+            && out.it.is_none()
         {
             self.waiting = Some(frame);
             return;
@@ -1070,9 +1381,13 @@ impl<'a> Reader<'a> {
             frame.source = Some(source);
         }
         if frame.source.is_none() && frame.environments.len() == 1 {
-            if let Some(said) = self.pending.environments.first().filter(|e| e.value != frame.environments[0].value) {
+            if let Some(said) =
+                self.pending.environments.first().filter(|e| e.value != frame.environments[0].value)
+            {
                 frame.source = Some(said.clone());
-            } else if let Some(said) = self.lead.environments.first().filter(|e| e.value != frame.environments[0].value) {
+            } else if let Some(said) =
+                self.lead.environments.first().filter(|e| e.value != frame.environments[0].value)
+            {
                 frame.source = Some(said.clone());
             }
         }
@@ -1101,11 +1416,13 @@ impl<'a> Reader<'a> {
             let mut merged = pending.clone();
             merged.action.clone_from(&out.frame.action);
             let mine = std::mem::take(&mut out.frame);
-            let (dry, sentence, span, weak, rollback) = (mine.dry_run, mine.sentence, mine.span, mine.weak, mine.rollback_to.clone());
+            let (dry, sentence, span, weak, rollback) =
+                (mine.dry_run, mine.sentence, mine.span, mine.weak, mine.rollback_to.clone());
             let own_environments = mine.environments.clone();
             let differ = merged.merge(mine);
             self.note_differences(differ);
-            (merged.dry_run, merged.sentence, merged.weak, merged.rollback_to) = (dry, sentence, weak, rollback);
+            (merged.dry_run, merged.sentence, merged.weak, merged.rollback_to) =
+                (dry, sentence, weak, rollback);
             merged.span = span;
             if !own_environments.is_empty() {
                 merged.environments = own_environments;
@@ -1114,7 +1431,10 @@ impl<'a> Reader<'a> {
             self.settle_loose(out);
             return;
         }
-        if (bare || unused) && (singular || out.frame.environments.is_empty() || !pending.members.is_empty() || plural) && !pending.members.is_empty() {
+        if (bare || unused)
+            && (singular || out.frame.environments.is_empty() || !pending.members.is_empty() || plural)
+            && !pending.members.is_empty()
+        {
             // The subject of what was said before.
             if let Some(subject) = pending.members.first().cloned() {
                 let keeps = matches!(action, Action::Update | Action::Scale);
@@ -1122,7 +1442,8 @@ impl<'a> Reader<'a> {
                 if keeps {
                     for said in subject.settings {
                         let field = said.value.field();
-                        let fits = action == Action::Update && !matches!(said.value, Set::Version(_)) || matches!(said.value, Set::Replicas(_));
+                        let fits = action == Action::Update && !matches!(said.value, Set::Version(_))
+                            || matches!(said.value, Set::Replicas(_));
                         if fits && !member.settings.iter().any(|s| s.value.field() == field) {
                             member.settings.push(said);
                         }
@@ -1135,16 +1456,35 @@ impl<'a> Reader<'a> {
             return;
         }
         self.take_pending(out, &pending, action);
-        if (bare || unused) && (singular || plural || (!out.loose.is_empty() && out.frame.members.is_empty()))
+        if (bare || unused)
+            && (singular || plural || (!out.loose.is_empty() && out.frame.members.is_empty()))
             && let Some(last) = self.frames.last().cloned()
         {
             if !bare || !last.members.is_empty() {
-                let members: Vec<usize> = if plural { last.members.iter().map(|m| m.entity).collect() } else { subject(&last).into_iter().collect() };
+                let members: Vec<usize> = if plural {
+                    last.members.iter().map(|m| m.entity).collect()
+                } else {
+                    subject(&last).into_iter().collect()
+                };
                 for id in members {
                     // What identifies by itself goes along: an image that is the component.
-                    let identity: Vec<Said<Set>> = last.members.iter().find(|m| m.entity == id).map(|m| m.settings.iter().filter(|s| {
-                        matches!(s.value, Set::Image(_)) && self.entities[id].kind.is_none() && self.entities[id].name.is_none() && self.entities[id].engine.is_none()
-                    }).cloned().collect()).unwrap_or_default();
+                    let identity: Vec<Said<Set>> = last
+                        .members
+                        .iter()
+                        .find(|m| m.entity == id)
+                        .map(|m| {
+                            m.settings
+                                .iter()
+                                .filter(|s| {
+                                    matches!(s.value, Set::Image(_))
+                                        && self.entities[id].kind.is_none()
+                                        && self.entities[id].name.is_none()
+                                        && self.entities[id].engine.is_none()
+                                })
+                                .cloned()
+                                .collect()
+                        })
+                        .unwrap_or_default();
                     let member = out.frame.member(id);
                     for said in identity {
                         put(&mut member.settings, said);
@@ -1154,11 +1494,17 @@ impl<'a> Reader<'a> {
             if out.frame.application.is_none() {
                 out.frame.application.clone_from(&last.application);
             }
-            if out.frame.environments.is_empty() && out.frame.source.is_none() && out.lead.environments.is_empty() && self.lead.environments.is_empty() {
+            if out.frame.environments.is_empty()
+                && out.frame.source.is_none()
+                && out.lead.environments.is_empty()
+                && self.lead.environments.is_empty()
+            {
                 out.frame.environments.clone_from(&last.environments);
                 out.frame.share_target(&last);
             }
-        } else if bare && out.frame.environments.is_empty() && out.loose.is_empty()
+        } else if bare
+            && out.frame.environments.is_empty()
+            && out.loose.is_empty()
             && let Some(last) = self.frames.last().cloned()
             && last.sentence == clause.sentence
             && !clause.gapped
@@ -1181,12 +1527,17 @@ impl<'a> Reader<'a> {
         if action == Action::Promote {
             // Where it runs is where it comes from.
             if out.frame.source.is_none()
-                && let Some(from) = pending.environments.first().filter(|p| out.frame.environments.iter().all(|e| e.value != p.value) && !out.frame.environments.is_empty())
+                && let Some(from) = pending.environments.first().filter(|p| {
+                    out.frame.environments.iter().all(|e| e.value != p.value)
+                        && !out.frame.environments.is_empty()
+                })
             {
                 out.frame.source = Some(from.clone());
             }
         }
-        if out.frame.application.is_none() && (out.frame.members.is_empty() || pending.members.is_empty() || self.frames.is_empty()) {
+        if out.frame.application.is_none()
+            && (out.frame.members.is_empty() || pending.members.is_empty() || self.frames.is_empty())
+        {
             out.frame.application.clone_from(&pending.application);
         }
         out.frame.budget = out.frame.budget.take().or_else(|| pending.budget.clone());
@@ -1195,7 +1546,11 @@ impl<'a> Reader<'a> {
                 out.frame.compliance.push(framework.clone());
             }
         }
-        if out.frame.environments.is_empty() && out.frame.source.is_none() && out.lead.environments.is_empty() && self.lead.environments.is_empty() {
+        if out.frame.environments.is_empty()
+            && out.frame.source.is_none()
+            && out.lead.environments.is_empty()
+            && self.lead.environments.is_empty()
+        {
             out.frame.environments.clone_from(&pending.environments);
         }
         out.frame.share_target(pending);
@@ -1223,7 +1578,9 @@ impl<'a> Reader<'a> {
     fn admit(&mut self, mut frame: Frame, loose: Vec<Said<Set>>) {
         let Some(action) = frame.action.as_ref().map(|a| a.value) else { return };
         let span = frame.action.as_ref().and_then(|a| a.spans.first().copied()).unwrap_or(Span::new(0, 0));
-        if frame.dry_run.is_none() && let Some(span) = self.dry_run {
+        if frame.dry_run.is_none()
+            && let Some(span) = self.dry_run
+        {
             frame.dry_run = Some(span);
         }
         if let [environment] = frame.environments.as_slice()
@@ -1246,9 +1603,10 @@ impl<'a> Reader<'a> {
         }
         if frame.is_empty() {
             let reads = matches!(action, Action::Status | Action::Logs | Action::Cost | Action::Scan);
-            if !(reads && !frame.weak && self.view.pieces.len() <= 6 && !self.view.is(0, Class::Ask)) {
+            if !reads || frame.weak || self.view.pieces.len() > 6 || self.view.is(0, Class::Ask) {
                 // The same action again adds nothing ("…; scale it now").
-                let again = self.frames.last().is_some_and(|f| f.action.as_ref().is_some_and(|a| a.value == action));
+                let again =
+                    self.frames.last().is_some_and(|f| f.action.as_ref().is_some_and(|a| a.value == action));
                 if again {
                     if let Some(last) = self.frames.last_mut() {
                         last.dry_run = last.dry_run.or(frame.dry_run);
@@ -1267,18 +1625,18 @@ impl<'a> Reader<'a> {
             && last.members.iter().all(|m| frame.members.iter().any(|x| x.entity == m.entity))
             && !(last.members.is_empty() && last.application.is_some())
         {
-            if let Some(last) = self.frames.pop() {
-                let keeps = matches!(action, Action::Scale | Action::Update);
-                for theirs in last.members.iter().filter(|_| keeps) {
-                    let mine = frame.member(theirs.entity);
-                    for said in &theirs.settings {
-                        if !mine.settings.iter().any(|s| s.value.field() == said.value.field()) {
-                            mine.settings.push(said.clone());
-                        }
+            let last = last.clone();
+            self.frames.pop();
+            let keeps = matches!(action, Action::Scale | Action::Update);
+            for theirs in last.members.iter().filter(|_| keeps) {
+                let mine = frame.member(theirs.entity);
+                for said in &theirs.settings {
+                    if !mine.settings.iter().any(|s| s.value.field() == said.value.field()) {
+                        mine.settings.push(said.clone());
                     }
                 }
-                frame.share(&last);
             }
+            frame.share(&last);
         }
         if let Some(last) = self.frames.last_mut() {
             let same = |a: Option<&Action>, b: Option<&Action>| a == b;
@@ -1297,8 +1655,13 @@ impl<'a> Reader<'a> {
                 (Some(a), Some(b)) => a.value == b.value,
                 _ => true,
             };
-            let targets = target(&last.region, &frame.region) && target(&last.cluster, &frame.cluster) && target(&last.namespace, &frame.namespace);
-            let dry = last.dry_run.is_some() == frame.dry_run.is_some() || last.sentence != frame.sentence && frame.dry_run.is_none() && frame.members.iter().all(|m| last.members.iter().any(|x| x.entity == m.entity));
+            let targets = target(&last.region, &frame.region)
+                && target(&last.cluster, &frame.cluster)
+                && target(&last.namespace, &frame.namespace);
+            let dry = last.dry_run.is_some() == frame.dry_run.is_some()
+                || last.sentence != frame.sentence
+                    && frame.dry_run.is_none()
+                    && frame.members.iter().all(|m| last.members.iter().any(|x| x.entity == m.entity));
             let actions = same(last.action.as_ref().map(|a| &a.value), Some(&action));
             if actions && places && apps && source && targets && dry {
                 if !frame.environments.is_empty() {
@@ -1342,8 +1705,10 @@ impl<'a> Reader<'a> {
             match self.frames.last_mut() {
                 Some(_) => {
                     let sentence = clause.sentence;
-                    let same: Vec<usize> = (0..self.frames.len()).filter(|i| self.frames[*i].sentence == sentence).collect();
-                    let all: Vec<usize> = if same.is_empty() { (0..self.frames.len()).collect() } else { same };
+                    let same: Vec<usize> =
+                        (0..self.frames.len()).filter(|i| self.frames[*i].sentence == sentence).collect();
+                    let all: Vec<usize> =
+                        if same.is_empty() { (0..self.frames.len()).collect() } else { same };
                     for i in all {
                         self.frames[i].dry_run.get_or_insert(span);
                     }
@@ -1356,7 +1721,12 @@ impl<'a> Reader<'a> {
         }
         let names = std::mem::take(&mut out.names);
         if let Some((name, span)) = names.first()
-            && let Some(id) = self.pending.members.last().map(|m| m.entity).or_else(|| self.frames.last().and_then(|f| f.members.last()).map(|m| m.entity))
+            && let Some(id) = self
+                .pending
+                .members
+                .last()
+                .map(|m| m.entity)
+                .or_else(|| self.frames.last().and_then(|f| f.members.last()).map(|m| m.entity))
         {
             self.name(id, name.clone(), *span);
         }
@@ -1396,7 +1766,9 @@ impl<'a> Reader<'a> {
 
     fn postamble(&mut self, clause: &Clause, mut out: Scanned) {
         let Some(last) = self.frames.last().cloned() else { return };
-        let adds = out.related || self.lists_parts(clause) || (clause.sentence == last.sentence && !out.fresh.is_empty());
+        let adds = out.related
+            || self.lists_parts(clause)
+            || (clause.sentence == last.sentence && !out.fresh.is_empty());
         let deploys = last.action.as_ref().is_some_and(|a| matches!(a.value, Action::Deploy | Action::Cost));
         // Mentions that nothing ties to the action are only talked about.
         let known: Vec<usize> = last.members.iter().map(|m| m.entity).collect();
@@ -1455,8 +1827,29 @@ impl<'a> Reader<'a> {
     /// "Its parts are …", "it consists of …", "it has …", "there is …".
     fn lists_parts(&self, clause: &Clause) -> bool {
         (clause.from..clause.to).any(|i| {
-            matches!(self.view.text(i), "parts" | "consists" | "consist" | "consisting" | "contains" | "includes" | "comprises" | "components" | "component" | "has" | "have" | "plus" | "there's" | "including" | "part" | "pieces" | "up" | "also" | "features" | "are")
-                || self.view.atom(i).is_some_and(|a| a.what == What::Bullet)
+            matches!(
+                self.view.text(i),
+                "parts"
+                    | "consists"
+                    | "consist"
+                    | "consisting"
+                    | "contains"
+                    | "includes"
+                    | "comprises"
+                    | "components"
+                    | "component"
+                    | "has"
+                    | "have"
+                    | "plus"
+                    | "there's"
+                    | "including"
+                    | "part"
+                    | "pieces"
+                    | "up"
+                    | "also"
+                    | "features"
+                    | "are"
+            ) || self.view.atom(i).is_some_and(|a| a.what == What::Bullet)
         })
     }
 
@@ -1475,16 +1868,16 @@ impl<'a> Reader<'a> {
         let same = self.frames.iter().any(|f| {
             f.action.as_ref().is_some_and(|a| a.value == action)
                 && f.dry_run.is_none()
-                && (mentioned.is_empty() && out.frame.environments.is_empty() && out.frame.application.is_none() || f.members.iter().any(|m| mentioned.contains(&m.entity)))
+                && (mentioned.is_empty()
+                    && out.frame.environments.is_empty()
+                    && out.frame.application.is_none()
+                    || f.members.iter().any(|m| mentioned.contains(&m.entity)))
         });
         if same {
             self.doubts.push(Doubt::Denied { action, span });
         } else {
             self.doubts.push(Doubt::Refused { span });
         }
-        // "must not be public, change that": what is said of its parts stays.
-        let stays = out.frame.members.iter().any(|m| !m.settings.is_empty()) || !out.loose.is_empty();
-        let _ = (lexicon(), stays);
         if self.frames.is_empty() {
             let mut lead = Frame::default();
             lead.environments.clone_from(&out.frame.environments);
@@ -1496,19 +1889,38 @@ impl<'a> Reader<'a> {
     /// What is left when all clauses are read.
     fn finish(&mut self) {
         // A wish beside a plain action on the same things is no action of its own.
-        let strong: Vec<usize> = self.frames.iter().filter(|f| !f.weak).flat_map(|f| f.members.iter().map(|m| m.entity)).collect();
+        let strong: Vec<usize> =
+            self.frames.iter().filter(|f| !f.weak).flat_map(|f| f.members.iter().map(|m| m.entity)).collect();
         let any_strong = self.frames.iter().any(|f| !f.weak);
-        self.frames.retain(|f| !(f.weak && any_strong && f.members.iter().all(|m| strong.contains(&m.entity)) && !f.members.is_empty()));
+        self.frames.retain(|f| {
+            !(f.weak
+                && any_strong
+                && f.members.iter().all(|m| strong.contains(&m.entity))
+                && !f.members.is_empty())
+        });
         if !self.frames.is_empty() {
             return;
         }
         // Nothing but a list of what is wanted: "postgres 15, 20 GB, staging".
         let pending = std::mem::take(&mut self.pending);
-        let described = pending.members.iter().any(|m| self.entities[m.entity].kind.is_some() || self.entities[m.entity].engine.is_some());
-        let placed = !pending.environments.is_empty() || pending.platform.is_some() || pending.region.is_some() || pending.namespace.is_some() || pending.members.iter().any(|m| !m.settings.is_empty());
+        let described = pending
+            .members
+            .iter()
+            .any(|m| self.entities[m.entity].kind.is_some() || self.entities[m.entity].engine.is_some());
+        let placed = !pending.environments.is_empty()
+            || pending.platform.is_some()
+            || pending.region.is_some()
+            || pending.namespace.is_some()
+            || pending.members.iter().any(|m| !m.settings.is_empty());
         let asks = (0..self.view.pieces.len()).any(|i| self.view.mark(i, '?'));
-        let denied = self.doubts.iter().any(|d| matches!(d, Doubt::Refused { .. } | Doubt::Denied { .. } | Doubt::NoObject { .. }));
-        let terse = !(0..self.view.pieces.len()).any(|i| self.view.atom(i).is_some_and(|a| a.is(Class::Be) && !a.is(Class::Fill)) || self.view.is(i, Class::Who));
+        let denied = self
+            .doubts
+            .iter()
+            .any(|d| matches!(d, Doubt::Refused { .. } | Doubt::Denied { .. } | Doubt::NoObject { .. }));
+        let terse = !(0..self.view.pieces.len()).any(|i| {
+            self.view.atom(i).is_some_and(|a| a.is(Class::Be) && !a.is(Class::Fill))
+                || self.view.is(i, Class::Who)
+        });
         if described && placed && !asks && !denied && terse {
             let span = pending.span.unwrap_or_else(|| self.view.span(0));
             let mut frame = pending;
@@ -1523,17 +1935,18 @@ fn deed_like(atom: &super::atom::Atom) -> bool {
     atom.senses.iter().any(|s| matches!(s, Sense::Verb(..)))
 }
 
-fn others_on_known(_: &Scanned, _: Option<Action>) -> bool {
-    false
-}
-
 fn word_is(view: &View<'_>, verb: Verb, word: &str) -> bool {
     view.text(verb.at) == word
 }
 
 fn first_word(view: &View<'_>, clause: &Clause) -> usize {
     (clause.from..clause.to)
-        .find(|i| view.atom(*i).is_none_or(|a| !matches!(a.what, What::Mark(_) | What::Newline | What::Bullet) && !(a.is(Class::Fill) && !a.is(Class::Ask))))
+        .find(|i| {
+            view.atom(*i).is_none_or(|a| {
+                !matches!(a.what, What::Mark(_) | What::Newline | What::Bullet)
+                    && (!a.is(Class::Fill) || a.is(Class::Ask))
+            })
+        })
         .unwrap_or(clause.from)
 }
 
@@ -1557,17 +1970,47 @@ fn is_pronoun(view: &View<'_>, at: usize, clause: &Clause) -> bool {
     let text = view.text(at);
     let next = view.atom(at + 1);
     if text == "one" {
-        return next.is_none_or(|a| !matches!(a.text.as_str(), "of")) && !matches!(view.item(at + 1), Some(Item::Part(_)));
+        return next.is_none_or(|a| !matches!(a.text.as_str(), "of"))
+            && !matches!(view.item(at + 1), Some(Item::Part(_)));
     }
     if matches!(text, "this" | "that") {
         return next.is_none_or(|a| {
-            matches!(a.what, What::Mark(_) | What::Newline) || a.is(Class::In) || a.is(Class::To) || a.is(Class::Be) || a.is(Class::Fill) || a.is(Class::And)
+            matches!(a.what, What::Mark(_) | What::Newline)
+                || a.is(Class::In)
+                || a.is(Class::To)
+                || a.is(Class::Be)
+                || a.is(Class::Fill)
+                || a.is(Class::And)
         }) && !(text == "that" && at > clause.from && view.is_part(at - 1));
     }
     if text == "it" || text == "he" {
         let dummy = next.is_some_and(|a| a.is(Class::Be))
-            && (at + 2..(at + 5)).any(|i| matches!(view.text(i), "agreed" | "decided" | "possible" | "necessary" | "ok" | "okay" | "lovely" | "nice" | "great" | "time" | "that" | "clear" | "planned"))
-            || (at > clause.from && matches!(view.text(at - 1), "would" | "is" | "if" | "will") && (at + 1..at + 4).any(|i| matches!(view.text(i), "possible" | "ok" | "okay" | "lovely" | "nice" | "cost" | "great" | "too" | "fine")));
+            && (at + 2..(at + 5)).any(|i| {
+                matches!(
+                    view.text(i),
+                    "agreed"
+                        | "decided"
+                        | "possible"
+                        | "necessary"
+                        | "ok"
+                        | "okay"
+                        | "lovely"
+                        | "nice"
+                        | "great"
+                        | "time"
+                        | "that"
+                        | "clear"
+                        | "planned"
+                )
+            })
+            || (at > clause.from
+                && matches!(view.text(at - 1), "would" | "is" | "if" | "will")
+                && (at + 1..at + 4).any(|i| {
+                    matches!(
+                        view.text(i),
+                        "possible" | "ok" | "okay" | "lovely" | "nice" | "cost" | "great" | "too" | "fine"
+                    )
+                }));
         return !dummy;
     }
     true
@@ -1575,18 +2018,23 @@ fn is_pronoun(view: &View<'_>, at: usize, clause: &Clause) -> bool {
 
 fn last_number(view: &View<'_>, at: usize) -> String {
     let (from, to) = view.pieces[at].atoms;
-    (from..to).rev().find_map(|i| view.atoms[i].number().map(|_| view.atoms[i].raw.clone())).unwrap_or_default()
+    (from..to)
+        .rev()
+        .find_map(|i| view.atoms[i].number().map(|_| view.atoms[i].raw.clone()))
+        .unwrap_or_default()
 }
 
 /// Bytes without their field: what stores has storage, what runs has memory.
 fn bytes_of(kind: Option<Kind>, text: &str) -> Set {
     match kind {
-        Some(Kind::Database | Kind::ObjectStorage | Kind::Queue | Kind::Search | Kind::Registry | Kind::Monitoring) => Set::Storage(text.to_owned()),
+        Some(
+            Kind::Database
+            | Kind::ObjectStorage
+            | Kind::Queue
+            | Kind::Search
+            | Kind::Registry
+            | Kind::Monitoring,
+        ) => Set::Storage(text.to_owned()),
         _ => Set::Memory(text.to_owned()),
     }
-}
-
-#[expect(dead_code, reason = "kept beside its users")]
-fn unused(_: Option<Platform>, _: Option<(&str, bool)>) {
-    let _ = env_of;
 }

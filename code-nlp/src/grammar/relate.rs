@@ -39,7 +39,15 @@ impl Relations {
     }
 
     /// A word that is no mention: it may open a relation, or end one.
-    pub(crate) fn atom(&mut self, view: &View<'_>, clause: &Clause, at: usize, focus: &[usize], out: &mut Scanned, entities: &[Entity]) {
+    pub(crate) fn atom(
+        &mut self,
+        view: &View<'_>,
+        clause: &Clause,
+        at: usize,
+        focus: &[usize],
+        out: &mut Scanned,
+        entities: &[Entity],
+    ) {
         let Some(atom) = view.atom(at) else { return };
         if let Some(relation) = opens(view, clause, at) {
             let subject = self.subject_at(view, clause, at, focus, out);
@@ -47,7 +55,7 @@ impl Relations {
             // "with" before settings says nothing of components.
             let with = atom.is(Class::With) && !matches!(atom.text.as_str(), "using");
             let reaches = reaches_part(view, clause, at);
-            if (with && !reaches) || subject.is_empty() && !reaches {
+            if !reaches && (with || subject.is_empty()) {
                 return;
             }
             self.open = Some((relation, atom.span, subject));
@@ -55,9 +63,12 @@ impl Relations {
         }
         if self.open.is_some() {
             // "fed by it", "talks to them"
-            if (atom.is(Class::It) || atom.is(Class::Them)) && !atom.is(Class::Definite) && atom.text != "one" {
-                let (relation, span, subject) = self.open.clone().unwrap_or((Relation::Needs, atom.span, Vec::new()));
-                let before = (0..entities.len()).rev().find(|id| !subject.contains(id) && !self.objects.contains(id) && (out.frame.members.iter().any(|m| m.entity == *id) || true));
+            if (atom.is(Class::It) || atom.is(Class::Them)) && !atom.is(Class::Definite) && atom.text != "one"
+            {
+                let (relation, span, subject) =
+                    self.open.clone().unwrap_or((Relation::Needs, atom.span, Vec::new()));
+                let before =
+                    (0..entities.len()).rev().find(|id| !subject.contains(id) && !self.objects.contains(id));
                 if let Some(id) = before {
                     self.found_pair(relation, &subject, id, span.to(atom.span));
                     out.frame.member(id);
@@ -81,7 +92,10 @@ impl Relations {
                 || atom.is(Class::Both)
                 || atom.is(Class::As)
                 || atom.is(Class::With)
-                || (atom.senses.is_empty() && atom.classes.is_empty() && atom.what == What::Word && self.objects.is_empty());
+                || (atom.senses.is_empty()
+                    && atom.classes.is_empty()
+                    && atom.what == What::Word
+                    && self.objects.is_empty());
             if !stays {
                 self.break_off();
             }
@@ -119,7 +133,8 @@ impl Relations {
             return false;
         };
         // A mention that has a relation of its own begins anew: "…, the API uses MySQL".
-        let joined = at > clause.from && (view.text(at - 1) == "and" || view.mark(at - 1, ',') || view.text(at - 1) == ", and");
+        let joined = at > clause.from
+            && (view.text(at - 1) == "and" || view.mark(at - 1, ',') || view.text(at - 1) == ", and");
         let own = relation_follows(view, clause, at);
         if joined && own && !self.objects.is_empty() {
             self.break_off();
@@ -128,7 +143,24 @@ impl Relations {
         }
         // "a web app with a database and a worker": the worker is no part of the web app's needs.
         let kind = |id: usize| entities[id].kind.as_ref().map(|k| k.value);
-        let computes = |k: Option<Kind>| matches!(k, Some(Kind::Worker | Kind::Job | Kind::Cron | Kind::Monitoring | Kind::LoadBalancer | Kind::Cdn | Kind::Dns | Kind::Network | Kind::Vm | Kind::Web | Kind::StaticSite));
+        let computes = |k: Option<Kind>| {
+            matches!(
+                k,
+                Some(
+                    Kind::Worker
+                        | Kind::Job
+                        | Kind::Cron
+                        | Kind::Monitoring
+                        | Kind::LoadBalancer
+                        | Kind::Cdn
+                        | Kind::Dns
+                        | Kind::Network
+                        | Kind::Vm
+                        | Kind::Web
+                        | Kind::StaticSite
+                )
+            )
+        };
         if joined
             && !self.objects.is_empty()
             && group.iter().all(|id| computes(kind(*id)))
@@ -166,7 +198,14 @@ impl Relations {
         self.subject.extend(group);
     }
 
-    fn subject_at(&self, view: &View<'_>, clause: &Clause, at: usize, focus: &[usize], out: &Scanned) -> Vec<usize> {
+    fn subject_at(
+        &self,
+        view: &View<'_>,
+        clause: &Clause,
+        at: usize,
+        focus: &[usize],
+        out: &Scanned,
+    ) -> Vec<usize> {
         let both = (clause.from..at).rev().take(3).any(|i| view.is(i, Class::Both));
         if both && out.fresh.len() > 1 {
             return out.fresh.clone();
@@ -175,19 +214,36 @@ impl Relations {
         let mut before = at;
         while before > clause.from
             && view.atom(before - 1).is_some_and(|a| {
-                a.is(Class::Which) || a.is(Class::Be) || a.is(Class::Modal) || a.is(Class::Fill) || a.mark(',') || a.mark('-') || a.mark(')') || a.text == "and" || a.text == "that" || a.is(Class::Was)
+                a.is(Class::Which)
+                    || a.is(Class::Be)
+                    || a.is(Class::Modal)
+                    || a.is(Class::Fill)
+                    || a.mark(',')
+                    || a.mark('-')
+                    || a.mark(')')
+                    || a.text == "and"
+                    || a.text == "that"
+                    || a.is(Class::Was)
             })
         {
             before -= 1;
         }
         let which = (before..at).any(|i| view.is(i, Class::Which) || view.text(i) == "that");
         let comma_verb = (before..at).any(|i| view.mark(i, ',') || view.text(i) == "and") && !which;
-        let direct = before > clause.from && matches!(view.item(before - 1), Some(Item::Part(_) | Item::Set(_) | Item::Loose(_) | Item::Env(_)));
+        let direct = before > clause.from
+            && matches!(
+                view.item(before - 1),
+                Some(Item::Part(_) | Item::Set(_) | Item::Loose(_) | Item::Env(_))
+            );
         if direct && !focus.is_empty() && !comma_verb {
             // "the API reads from Postgres with …": the object in focus has the "with" only if adjacent.
             return focus.to_vec();
         }
-        if comma_verb && view.atom(at).is_some_and(|a| a.is(Class::With)) && !focus.is_empty() && self.objects.is_empty() {
+        if comma_verb
+            && view.atom(at).is_some_and(|a| a.is(Class::With))
+            && !focus.is_empty()
+            && self.objects.is_empty()
+        {
             return if self.subject.is_empty() { focus.to_vec() } else { self.subject.clone() };
         }
         if self.subject.is_empty() { focus.to_vec() } else { self.subject.clone() }
@@ -244,20 +300,36 @@ fn opens(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
 fn gap_verb(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
     let stem = view.text(at);
     let prepositions: &[&str] = match stem {
-        "take" | "takes" | "taking" | "get" | "gets" | "getting" | "pull" | "pulls" | "pulling" | "read" | "reads" | "reading" | "fetch" | "fetches" | "receive" | "receives" | "load" | "loads" | "pick" | "picks" | "drains" | "consume" | "consumes" | "consuming" | "gathers" | "collects" | "collect" => &["from", "off", "out of", "of"],
-        "store" | "stores" | "storing" | "keep" | "keeps" | "keeping" | "save" | "saves" | "saving" | "put" | "puts" | "persist" | "persists" | "cache" | "caches" | "caching" | "hold" | "holds" | "record" | "records" | "index" | "indexes" | "archive" | "archives" => &["in", "to", "into", "on", "inside"],
-        "push" | "pushes" | "pushing" | "send" | "sends" | "sending" | "write" | "writes" | "writing" | "publish" | "publishes" | "publishing" | "forward" | "forwards" | "dump" | "dumps" | "post" | "posts" | "puts them" | "stream" | "streams" | "hand" | "hands" | "pass" | "passes" | "emits" | "enqueue" | "enqueues" | "upload" | "uploads" | "route" | "routes" | "connect" | "connects" | "hook" | "wire" | "link" => &["to", "onto", "into", "in", "on"],
+        "take" | "takes" | "taking" | "get" | "gets" | "getting" | "pull" | "pulls" | "pulling" | "read"
+        | "reads" | "reading" | "fetch" | "fetches" | "receive" | "receives" | "load" | "loads" | "pick"
+        | "picks" | "drains" | "consume" | "consumes" | "consuming" | "gathers" | "collects" | "collect" => {
+            &["from", "off", "out of", "of"]
+        }
+        "store" | "stores" | "storing" | "keep" | "keeps" | "keeping" | "save" | "saves" | "saving"
+        | "put" | "puts" | "persist" | "persists" | "cache" | "caches" | "caching" | "hold" | "holds"
+        | "record" | "records" | "index" | "indexes" | "archive" | "archives" => {
+            &["in", "to", "into", "on", "inside"]
+        }
+        "push" | "pushes" | "pushing" | "send" | "sends" | "sending" | "write" | "writes" | "writing"
+        | "publish" | "publishes" | "publishing" | "forward" | "forwards" | "dump" | "dumps" | "post"
+        | "posts" | "puts them" | "stream" | "streams" | "hand" | "hands" | "pass" | "passes" | "emits"
+        | "enqueue" | "enqueues" | "upload" | "uploads" | "route" | "routes" | "connect" | "connects"
+        | "hook" | "wire" | "link" => &["to", "onto", "into", "in", "on"],
         _ => return None,
     };
     // Its subject stands before it; otherwise it is an order.
-    let subject = (clause.from..at).any(|i| view.is_part(i)) || (clause.from..at).any(|i| view.is(i, Class::It) || view.is(i, Class::Which) || view.is(i, Class::Them)) || (at > clause.from && clause.verb.is_none());
+    let subject = (clause.from..at).any(|i| view.is_part(i))
+        || (clause.from..at)
+            .any(|i| view.is(i, Class::It) || view.is(i, Class::Which) || view.is(i, Class::Them))
+        || (at > clause.from && clause.verb.is_none());
     if !subject && !matches!(stem, "sends" | "send" | "pushes") {
         return None;
     }
     let mut next = at + 1;
     while next < clause.to && next < at + 8 {
         if prepositions.contains(&view.text(next)) {
-            let target = (next + 1..(next + 4).min(clause.to)).find(|i| view.is_part(*i) || view.is(*i, Class::It));
+            let target =
+                (next + 1..(next + 4).min(clause.to)).find(|i| view.is_part(*i) || view.is(*i, Class::It));
             return target.map(|_| Relation::Needs);
         }
         if view.is_part(next) || view.mark(next, ',') {
@@ -284,8 +356,21 @@ fn reaches_part(view: &View<'_>, clause: &Clause, at: usize) -> bool {
             }
             _ => {
                 let passes = view.atom(next).is_some_and(|a| {
-                    a.is(Class::And) || a.is(Class::Indefinite) || a.is(Class::Definite) || a.is(Class::Possessive) || a.mark(',') || a.is(Class::Fill) || a.is(Class::It) || a.is(Class::To) || a.is(Class::From) || a.is(Class::Both) || a.is(Class::By) || a.is(Class::All) || a.is(Class::In)
-                        || (a.senses.is_empty() && a.what == What::Word) || a.is(Class::Of)
+                    a.is(Class::And)
+                        || a.is(Class::Indefinite)
+                        || a.is(Class::Definite)
+                        || a.is(Class::Possessive)
+                        || a.mark(',')
+                        || a.is(Class::Fill)
+                        || a.is(Class::It)
+                        || a.is(Class::To)
+                        || a.is(Class::From)
+                        || a.is(Class::Both)
+                        || a.is(Class::By)
+                        || a.is(Class::All)
+                        || a.is(Class::In)
+                        || (a.senses.is_empty() && a.what == What::Word)
+                        || a.is(Class::Of)
                 });
                 if !passes {
                     return view.is(next, Class::It);
@@ -318,8 +403,22 @@ fn relation_follows(view: &View<'_>, clause: &Clause, at: usize) -> bool {
 
 fn plural_relation_follows(view: &View<'_>, clause: &Clause, at: usize) -> bool {
     (at + 1..(at + 4).min(clause.to)).any(|i| {
-        matches!(view.text(i), "use" | "need" | "read from" | "talk to" | "write to" | "depend on" | "rely on" | "require" | "share" | "consume from" | "consume" | "connect to" | "pull from")
-            && view.deed(i).is_none_or(|(d, _)| !matches!(d, Deed::Do(_)))
+        matches!(
+            view.text(i),
+            "use"
+                | "need"
+                | "read from"
+                | "talk to"
+                | "write to"
+                | "depend on"
+                | "rely on"
+                | "require"
+                | "share"
+                | "consume from"
+                | "consume"
+                | "connect to"
+                | "pull from"
+        ) && view.deed(i).is_none_or(|(d, _)| !matches!(d, Deed::Do(_)))
             && opens(view, clause, i).is_some()
     })
 }

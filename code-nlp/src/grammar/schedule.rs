@@ -71,12 +71,17 @@ fn day(word: &str) -> Option<u32> {
     let word = word.strip_suffix('s').filter(|w| w.len() > 3).unwrap_or(word);
     ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
         .iter()
-        .position(|d| *d == word || (word.len() >= 3 && d[..3] == *word) || (word.len() == 4 && d.starts_with(word)))
+        .position(|d| {
+            *d == word || (word.len() >= 3 && d[..3] == *word) || (word.len() == 4 && d.starts_with(word))
+        })
         .and_then(|i| u32::try_from(i).ok())
 }
 
 fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
-    let every = matches!(word(atoms, at), "every" | "each" | "on" | "per" | "a" | "once" | "every single" | "once every" | "for every");
+    let every = matches!(
+        word(atoms, at),
+        "every" | "each" | "on" | "per" | "a" | "once" | "every single" | "once every" | "for every"
+    );
     let start = if every { at + 1 } else { at };
     let on = matches!(word(atoms, at), "on");
     let mut next = start;
@@ -93,7 +98,10 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
             "yearly" | "annually" => Some(Often::Year),
             "weekdays" => Some(Often::Week("1-5".into())),
             "weekends" => Some(Often::Week("0,6".into())),
-            "twice" if matches!(word(atoms, next + 1), "a" | "per" | "every") && word(atoms, next + 2) == "day" => {
+            "twice"
+                if matches!(word(atoms, next + 1), "a" | "per" | "every")
+                    && word(atoms, next + 2) == "day" =>
+            {
                 return Some((Often::Twice, next + 3));
             }
             "twice" if word(atoms, next + 1) == "daily" => return Some((Often::Twice, next + 2)),
@@ -108,7 +116,8 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
     }
     // "every 15 minutes", "every other hour", "every second day".
     let (n, unit_at) = match atoms.get(next).and_then(Atom::number) {
-        Some(n) if n.fract() == 0.0 && (1.0..=59.0).contains(&n) && !on => {
+        Some(n) if n.fract() == 0.0 && (1.0..=59.0).contains(&n) && !on =>
+        {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 59")]
             (n as u32, next + 1)
         }
@@ -121,7 +130,15 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
     };
     let unit = word(atoms, unit_at);
     let found = match unit {
-        _ if on && n == 1 && !is_plural_day(unit) && !matches!(unit, "weekdays" | "weekends" | "first" | "last") && day(unit).is_none() && ordinal(atoms, next).is_none() => return None,
+        _ if on
+            && n == 1
+            && !is_plural_day(unit)
+            && !matches!(unit, "weekdays" | "weekends" | "first" | "last")
+            && day(unit).is_none()
+            && ordinal(atoms, next).is_none() =>
+        {
+            return None;
+        }
         "minute" | "minutes" | "min" | "mins" => Often::Minutes(n),
         "hour" | "hours" | "hrs" | "h" => Often::Hours(n),
         "day" | "days" | "night" | "nights" => Often::Days(n),
@@ -131,7 +148,9 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
         "evening" | "evenings" | "afternoon" => Often::Days(n),
         "weekday" | "weekdays" | "working day" | "workday" | "workdays" => Often::Week("1-5".into()),
         "weekend" | "weekends" => Often::Week("0,6".into()),
-        "working" if word(atoms, unit_at + 1).starts_with("day") => return Some((Often::Week("1-5".into()), unit_at + 2)),
+        "working" if word(atoms, unit_at + 1).starts_with("day") => {
+            return Some((Often::Week("1-5".into()), unit_at + 2));
+        }
         "week" => {
             return Some(weekday(atoms, unit_at + 1).unwrap_or((Often::Week("0".into()), unit_at + 1)));
         }
@@ -147,7 +166,9 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
         _ => {
             // "on the first day of every month"
             let (day, mut end) = ordinal(atoms, next)?;
-            while matches!(word(atoms, end), "day" | "of" | "every" | "each" | "the" | "a" | "for each") && end < next + 5 {
+            while matches!(word(atoms, end), "day" | "of" | "every" | "each" | "the" | "a" | "for each")
+                && end < next + 5
+            {
                 end += 1;
             }
             return matches!(word(atoms, end), "month" | "months").then_some((Often::Month(day, 1), end + 1));
@@ -192,7 +213,8 @@ fn days(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
 
 /// "1st", "first", "15th", "2nd".
 fn ordinal(atoms: &[Atom], at: usize) -> Option<(u32, usize)> {
-    let named = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+    let named =
+        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
     if let Some(i) = named.iter().position(|o| *o == word(atoms, at)) {
         return Some((u32::try_from(i).ok()? + 1, at + 1));
     }

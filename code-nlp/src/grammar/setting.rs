@@ -105,7 +105,8 @@ pub(crate) fn setting(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
 /// `LOG_LEVEL to debug`, `LOG_LEVEL: debug`, `LOG_LEVEL = debug`.
 fn variable(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
     let next = atoms.get(at + 1)?;
-    let joined = next.is(Class::To) || next.mark(':') || next.mark('=') || matches!(next.text.as_str(), "is" | "as");
+    let joined =
+        next.is(Class::To) || next.mark(':') || next.mark('=') || matches!(next.text.as_str(), "is" | "as");
     let value = atoms.get(at + 2).filter(|v| joined && !matches!(v.what, What::Mark(_) | What::Newline))?;
     Some((Set::Env(atoms[at].raw.clone(), value.raw.clone()), at + 3))
 }
@@ -118,17 +119,25 @@ fn flagged(atoms: &[Atom], at: usize, flag: Flag, on: bool) -> (Set, usize) {
     let mut next = at + 1;
     while next < at + 4
         && atoms.get(next).is_some_and(|a| {
-            a.mark(':') || a.mark('=') || a.is(Class::Be) || matches!(a.text.as_str(), "turned" | "switched" | "set" | "to")
+            a.mark(':')
+                || a.mark('=')
+                || a.is(Class::Be)
+                || matches!(a.text.as_str(), "turned" | "switched" | "set" | "to")
         })
     {
         next += 1;
     }
     if let Some(said) = atoms.get(next) {
         let direct = next == at + 1;
-        let plain_value = !matches!(said.text.as_str(), "not" | "please" | "always" | "no" | "none" | "never") || !direct;
+        let plain_value =
+            !matches!(said.text.as_str(), "not" | "please" | "always" | "no" | "none" | "never") || !direct;
         // "TLS on port 443": that "on" is a preposition.
         let more = atoms.get(next + 1).is_none_or(|a| {
-            matches!(a.what, What::Mark(_) | What::Newline) || a.is(Class::And) || a.is(Class::In) || a.is(Class::Fill) || a.is(Class::But)
+            matches!(a.what, What::Mark(_) | What::Newline)
+                || a.is(Class::And)
+                || a.is(Class::In)
+                || a.is(Class::Fill)
+                || a.is(Class::But)
         });
         if said.is(Class::Yes) && plain_value && (more || said.text != "on") {
             end = next + 1;
@@ -153,17 +162,30 @@ fn negated(atoms: &[Atom], at: usize) -> bool {
         let atom = &atoms[back];
         let disables = matches!(
             atom.text.as_str(),
-            "disable" | "turn off" | "switch off" | "deactivate" | "disabling" | "turning off" | "switching off" | "lose" | "drop" | "remove"
+            "disable"
+                | "turn off"
+                | "switch off"
+                | "deactivate"
+                | "disabling"
+                | "turning off"
+                | "switching off"
+                | "lose"
+                | "drop"
+                | "remove"
         );
         if atom.is(Class::Not) || atom.is(Class::Without) || disables {
             return true;
         }
         // "without backups and encryption", "no TLS or backups".
-        let chain = (atom.is(Class::Or) || atom.is(Class::And)) && back > 0 && flag_of(&atoms[back - 1]).is_some();
+        let chain =
+            (atom.is(Class::Or) || atom.is(Class::And)) && back > 0 && flag_of(&atoms[back - 1]).is_some();
         if chain {
             let before = back - 1;
-            let without = (0..before).rev().take(3).find(|i| atoms[*i].is(Class::Without) || atoms[*i].is(Class::Not));
-            let scoped = without.is_some_and(|i| atom.is(Class::Or) || matches!(atoms[i].text.as_str(), "without" | "w/o" | "disable"));
+            let without =
+                (0..before).rev().take(3).find(|i| atoms[*i].is(Class::Without) || atoms[*i].is(Class::Not));
+            let scoped = without.is_some_and(|i| {
+                atom.is(Class::Or) || matches!(atoms[i].text.as_str(), "without" | "w/o" | "disable")
+            });
             return scoped && negated(atoms, before);
         }
         let passes = atom.is(Class::Be)
@@ -172,7 +194,25 @@ fn negated(atoms: &[Atom], at: usize) -> bool {
             || atom.is(Class::Possessive)
             || atom.is(Class::Fill)
             || atom.is(Class::Modal)
-            || matches!(atom.text.as_str(), "be" | "made" | "any" | "need" | "reachable" | "available" | "accessible" | "open" | "exposed" | "have" | "use" | "enable" | "visible" | "needs" | "require" | "requires" | "kept");
+            || matches!(
+                atom.text.as_str(),
+                "be" | "made"
+                    | "any"
+                    | "need"
+                    | "reachable"
+                    | "available"
+                    | "accessible"
+                    | "open"
+                    | "exposed"
+                    | "have"
+                    | "use"
+                    | "enable"
+                    | "visible"
+                    | "needs"
+                    | "require"
+                    | "requires"
+                    | "kept"
+            );
         if !passes || matches!(atom.what, What::Mark(_) | What::Newline) {
             return false;
         }
@@ -190,8 +230,36 @@ pub(crate) fn after_separator(atoms: &[Atom], at: usize) -> usize {
                 || (a.is(Class::Be) && a.number().is_none())
                 || matches!(
                     a.text.as_str(),
-                    "of" | "to" | "at" | "set" | "set to" | "should" | "should be" | "shall be" | "must" | "must be" | "be" | "as" | "becomes" | "only" | "now" | "number" | "a" | "limit" | "to be" | "is to be" | "for"
-                        | "it" | "changes" | "equal" | "equals" | "size" | "is" | "on" | "from" | "until" | "till"
+                    "of" | "to"
+                        | "at"
+                        | "set"
+                        | "set to"
+                        | "should"
+                        | "should be"
+                        | "shall be"
+                        | "must"
+                        | "must be"
+                        | "be"
+                        | "as"
+                        | "becomes"
+                        | "only"
+                        | "now"
+                        | "number"
+                        | "a"
+                        | "limit"
+                        | "to be"
+                        | "is to be"
+                        | "for"
+                        | "it"
+                        | "changes"
+                        | "equal"
+                        | "equals"
+                        | "size"
+                        | "is"
+                        | "on"
+                        | "from"
+                        | "until"
+                        | "till"
                 )
         })
     {
@@ -211,7 +279,26 @@ fn value_first(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
         field_at += 1;
     }
     if field_of(atoms.get(field_at)?).is_none()
-        && atoms.get(field_at).is_some_and(|a| matches!(a.text.as_str(), "the" | "additional" | "extra" | "more" | "running" | "total" | "identical" | "parallel" | "persistent" | "data" | "free" | "new" | "cluster" | "separate" | "ssd"))
+        && atoms.get(field_at).is_some_and(|a| {
+            matches!(
+                a.text.as_str(),
+                "the"
+                    | "additional"
+                    | "extra"
+                    | "more"
+                    | "running"
+                    | "total"
+                    | "identical"
+                    | "parallel"
+                    | "persistent"
+                    | "data"
+                    | "free"
+                    | "new"
+                    | "cluster"
+                    | "separate"
+                    | "ssd"
+            )
+        })
     {
         field_at += 1;
     }
@@ -232,7 +319,9 @@ fn value_first(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
         && let Some(bound) = atoms.get(end)
     {
         match bound.text.as_str() {
-            "at most" | "max" | "maximum" | "or fewer" | "at the most" | "or less" => (r.min, end) = (None, end + 1),
+            "at most" | "max" | "maximum" | "or fewer" | "at the most" | "or less" => {
+                (r.min, end) = (None, end + 1)
+            }
             "at least" | "min" | "minimum" | "or more" => (r.max, end) = (None, end + 1),
             _ => {}
         }
@@ -296,9 +385,7 @@ fn field_first(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
             }
             _ => None,
         },
-        Field::Source => {
-            (target.what == What::Source).then(|| (Set::Source(target.raw.clone()), next + 1))
-        }
+        Field::Source => (target.what == What::Source).then(|| (Set::Source(target.raw.clone()), next + 1)),
         Field::Version => {
             let (text, end) = version(atoms, next)?;
             Some((Set::Version(text), end))
@@ -319,7 +406,11 @@ fn field_first(atoms: &[Atom], at: usize) -> Option<(Set, usize)> {
 
 /// The names after "called": one, or several joined by "and".
 pub(crate) fn names(atoms: &[Atom], at: usize) -> Option<(Vec<(String, Span)>, usize)> {
-    let at = if atoms.get(at).is_some_and(|a| a.mark(':') || a.text == "it" || a.text == "is") { at + 1 } else { at };
+    let at = if atoms.get(at).is_some_and(|a| a.mark(':') || a.text == "it" || a.text == "is") {
+        at + 1
+    } else {
+        at
+    };
     let mut names = vec![];
     let mut end = at;
     loop {
@@ -334,7 +425,9 @@ pub(crate) fn names(atoms: &[Atom], at: usize) -> Option<(Vec<(String, Span)>, u
         }
         names.push((joined(&atom.raw), atom.span));
         let mut next = end + 1;
-        while atoms.get(next).is_some_and(|a| a.mark(',') || a.text == "and" || a.text == "&") && next < end + 3 {
+        while atoms.get(next).is_some_and(|a| a.mark(',') || a.text == "and" || a.text == "&")
+            && next < end + 3
+        {
             next += 1;
         }
         let more = next > end + 1

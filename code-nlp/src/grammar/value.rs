@@ -42,7 +42,8 @@ pub(crate) fn value(atoms: &[Atom], at: usize) -> Option<(Value, usize)> {
     }
     if atom.is(Class::AtLeast) || atom.is(Class::AtMost) {
         let low = atom.is(Class::AtLeast);
-        let skip = usize::from(atoms.get(at + 1).is_some_and(|a| a.is(Class::Of) || a.mark(':') || a.mark('=')));
+        let skip =
+            usize::from(atoms.get(at + 1).is_some_and(|a| a.is(Class::Of) || a.mark(':') || a.mark('=')));
         let (value, end) = value(atoms, at + 1 + skip)?;
         return Some((
             match value {
@@ -62,7 +63,9 @@ pub(crate) fn value(atoms: &[Atom], at: usize) -> Option<(Value, usize)> {
     let number = atom.number()?;
     // "2..8", "2-8", "2 to 8".
     if let Some((low, after)) = count(atoms, at)
-        && atoms.get(after).is_some_and(|a| a.mark('~') || a.mark('-') || (a.is(Class::Range) && a.is(Class::To)))
+        && atoms
+            .get(after)
+            .is_some_and(|a| a.mark('~') || a.mark('-') || (a.is(Class::Range) && a.is(Class::To)))
         && let Some((high, end)) = count(atoms, after + 1)
         && high >= low
         && quantity(atoms, after + 1).is_none()
@@ -87,7 +90,10 @@ pub(crate) fn value(atoms: &[Atom], at: usize) -> Option<(Value, usize)> {
         }
         return Some((Value::Count(n), after));
     }
-    Some((if atom.raw.contains('.') { Value::Version(atom.raw.clone()) } else { Value::Decimal(number) }, at + 1))
+    Some((
+        if atom.raw.contains('.') { Value::Version(atom.raw.clone()) } else { Value::Decimal(number) },
+        at + 1,
+    ))
 }
 
 /// A version or release as it is written at `at`: also a plain number, or a hash.
@@ -121,7 +127,11 @@ fn count(atoms: &[Atom], at: usize) -> Option<(u32, usize)> {
     let number = if thousand { number * 1000.0 } else { number };
     let raw = &atoms[at].raw;
     let whole = number.fract() == 0.0 && number >= 0.0 && number <= f64::from(u32::MAX) && !raw.contains('.');
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within the range of u32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and within the range of u32"
+    )]
     whole.then_some((number as u32, at + 1 + usize::from(thousand)))
 }
 
