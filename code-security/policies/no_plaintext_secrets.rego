@@ -6,7 +6,7 @@
 #   id: secrets.no-plaintext
 #   severity: critical
 #   looks_at: [spec, plan]
-#   help: take the value out and change it where it is valid: whoever read the file knows it; a database's password and URL are generated and handed over (`DATABASE_URL`), others belong in the environment's own store
+#   help: take the value out, and change it where it is valid, for whoever read the file knows it; a database's password and URL are generated and handed over (`DATABASE_URL`), others belong in the environment's own store
 package code.secrets.no_plaintext
 
 import data.code.lib

@@ -126,7 +126,12 @@ fn values(text: &str) -> Result<(BTreeMap<String, String>, usize), (usize, Strin
             return Err((number, "a line is `name: value`".into()));
         };
         let nested = name.starts_with("   ");
-        let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+        let (name, value) = (name.trim(), value.trim());
+        let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if quoted.is_none() && value.contains(": ") {
+            return Err((number, format!("OPA cannot read `{name}`: put the value in double quotes")));
+        }
+        let value = quoted.unwrap_or(value);
         custom = if nested { custom } else { name == "custom" };
         let name = if nested && custom { format!("custom.{name}") } else { name.to_owned() };
         if values.insert(name.clone(), value.to_owned()).is_some() {

@@ -16,7 +16,9 @@
 mod answer;
 mod header;
 mod input;
+mod nesting;
 mod pack;
+mod recursion;
 mod rule;
 
 use std::path::Path;
@@ -33,6 +35,9 @@ use rule::Rule;
 
 /// How long one rule may take by default.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// The stack on which rules are evaluated, in bytes. What is not used costs nothing.
+const STACK: usize = 64 << 20;
 
 /// Judges specs and plans by the policies that are built in, and by those that were added.
 #[derive(Clone, Debug)]
@@ -119,14 +124,20 @@ impl Scanner for RegoScanner {
             )
             .help("use a build whose policies know it, or take the scanner out of the engine"));
         };
-        let scanner = self.clone();
-        // Rules compute for a while: not on the threads that drive everything else.
-        let findings = tokio::task::spawn_blocking(move || scanner.judge(topic, &document)).await;
-        let findings = findings.map_err(|error| {
-            Error::new(ErrorKind::Bug, "policy::crashed", "judge by the policies")
-                .help("report it, with the policies and the spec; until then the gate stays closed")
-                .because(error)
-        })?;
+        let findings = apart(self.clone(), topic, document).await?;
         Ok(Report { scanner: self.name().to_owned(), subject: digest, findings, cost: None })
     }
+}
+
+/// Judges on a thread of its own: rules compute for a while, and nest deeper than other stacks are.
+async fn apart(scanner: RegoScanner, topic: Topic, document: Value) -> Result<Vec<Finding>> {
+    let crashed = || {
+        Error::new(ErrorKind::Bug, "policy::crashed", "judge by the policies")
+            .help("report it, with the policies and the spec; until then the gate stays closed")
+    };
+    let (say, said) = tokio::sync::oneshot::channel();
+    let judge = move || drop(say.send(scanner.judge(topic, &document)));
+    let thread = std::thread::Builder::new().name("policies".to_owned()).stack_size(STACK);
+    thread.spawn(judge).map_err(|error| crashed().because(error))?;
+    said.await.map_err(|error| crashed().because(error))
 }

@@ -58,7 +58,10 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Rule>> {
             _ => policies.push(source),
         }
     }
-    policies.iter().map(|source| Rule::compile(source, &libraries)).collect()
+    let rules = policies.iter().map(|source| Rule::compile(source, &libraries));
+    let rules: Vec<Rule> = rules.collect::<Result<_>>()?;
+    rules.iter().try_for_each(Rule::refuse_recursion)?;
+    Ok(rules)
 }
 
 fn library() -> Source {
@@ -109,4 +112,16 @@ fn reserved(source: &Source) -> Error {
             "choose a package of your own: the built-in policies cannot be replaced or extended from outside",
         )
         .with("policy", &*source.file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_policies_keep_the_rules_for_others() {
+        for rule in built_in().unwrap() {
+            rule.refuse_recursion().unwrap();
+        }
+    }
 }

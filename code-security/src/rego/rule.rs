@@ -9,6 +9,8 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use serde_json::Value;
 
 use super::header::{self, Header};
+use super::nesting::too_deep;
+use super::recursion;
 
 /// After how many units of work the clock is looked at.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
@@ -42,14 +44,28 @@ impl Rule {
         let package = add(&mut engine, source)?;
         let query = format!("{package}.findings");
         if !engine.has_declared_rule_rooted_at(&source.file, "findings").unwrap_or(false) {
-            return Err(compile_error(source, "it has no rule `findings`".into()));
+            return Err(compile_error(&source.file, "it has no rule `findings`".into()));
         }
         let header = header::read(&source.file, &source.text)?;
         // Names that mean nothing are found only when the whole is put together.
         engine
             .compile_with_entrypoint(&query.as_str().into())
-            .map_err(|error| compile_error(source, error.to_string()))?;
+            .map_err(|error| compile_error(&source.file, error.to_string()))?;
         Ok(Rule { header, engine, query })
+    }
+
+    /// Refuses functions that call themselves: the engine would not end in them.
+    ///
+    /// # Errors
+    /// `policy::compile`.
+    pub(super) fn refuse_recursion(&self) -> Result<()> {
+        let failed = |said: String| compile_error(&self.header.file, said);
+        let tree = self.engine.get_ast_as_json().map_err(|error| failed(error.to_string()))?;
+        let tree = serde_json::from_str(&tree).map_err(|error| failed(error.to_string()))?;
+        match recursion::find(&tree) {
+            None => Ok(()),
+            Some(cycle) => Err(failed(format!("functions must not call themselves: {}", cycle.join(" → ")))),
+        }
     }
 
     /// What its `findings` are for this input, or why that cannot be told.
@@ -93,16 +109,23 @@ pub(super) fn package(source: &Source) -> Result<String> {
 }
 
 fn add(engine: &mut regorus::Engine, source: &Source) -> Result<String> {
+    if let Some(line) = too_deep(&source.text) {
+        let file = format!("{}:{line}", source.file);
+        return Err(compile_error(
+            &file,
+            "it is nested too deep: take a part of it out as a rule of its own".into(),
+        ));
+    }
     engine
         .add_policy(source.file.clone(), source.text.clone())
-        .map_err(|error| compile_error(source, error.to_string()))
+        .map_err(|error| compile_error(&source.file, error.to_string()))
 }
 
-fn compile_error(source: &Source, said: String) -> Error {
+fn compile_error(file: &str, said: String) -> Error {
     let (place, what) = place_and_reason(&said);
     Error::new(ErrorKind::Invalid, "policy::compile", format!("compile a policy: {what}"))
         .help("mend the policy, or take it out of the directory; nothing is judged without it")
-        .with("policy", place.unwrap_or(&source.file))
+        .with("policy", place.unwrap_or(file))
         .with("said", said.trim())
 }
 
