@@ -56,7 +56,6 @@ judge(i, component) := lib.pass(
 )
 
 public_name(host) if {
-	host != null
 	labels := split(lower(trim_right(host, ".")), ".")
 	not labels[count(labels) - 1] in inner
 }

@@ -20,6 +20,8 @@ mod nesting;
 mod pack;
 mod recursion;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;

@@ -64,7 +64,8 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-fn library() -> Source {
+/// What the rules share, as a file.
+pub(super) fn library() -> Source {
     Source { file: "policies/lib.rego".to_owned(), text: LIBRARY.to_owned() }
 }
 

@@ -1,18 +1,29 @@
 //! The built-in policies, each with what passes it, what fails it and what it cannot tell.
 
-#![cfg(test)]
+use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use code_core::scanner::Verdict::{self, Fail, Pass, Unknown};
 use code_core::scanner::{Finding, Severity};
-use code_security::RegoScanner;
-use code_security::rego::Topic;
 use serde_json::{Value, json};
 
+use super::rule::Rule;
+use super::{RegoScanner, TIME_LIMIT, Topic, answer, pack, rule};
+
+static BUILT_IN: LazyLock<Vec<Rule>> = LazyLock::new(|| pack::built_in().unwrap());
+
 /// What a rule says of a document.
+fn ask(rule: &Rule, document: &Value) -> Vec<Finding> {
+    answer::findings(&rule.header, rule.evaluate(&rule::input(document), TIME_LIMIT))
+}
+
 fn said(rule: &str, document: &Value) -> Vec<Finding> {
-    let topic = if document["subject"] == "plan" { Topic::Plan } else { Topic::Spec };
-    let findings = RegoScanner::new().unwrap().judge(topic, document);
-    findings.into_iter().filter(|finding| finding.rule == rule).collect()
+    ask(BUILT_IN.iter().find(|built_in| built_in.header.id == rule).unwrap(), document)
+}
+
+thread_local! {
+    /// What [`check`] asked, with the answers: the test of mutants asks the same again.
+    static ASKED: RefCell<Vec<(String, Value, Vec<Finding>)>> = const { RefCell::new(Vec::new()) };
 }
 
 #[track_caller]
@@ -25,6 +36,7 @@ fn check(rule: &str, document: Value, expect: &[(Verdict, &str)]) {
         assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
         assert_eq!(finding.help.is_some(), finding.verdict != Pass, "{finding:?}");
     }
+    ASKED.with_borrow_mut(|asked| asked.push((rule.to_owned(), document, findings)));
 }
 
 /// The document of a web app and its database, changed.
@@ -157,6 +169,19 @@ fn limits_in_production() {
     check(rule, production(web(Value::Null, 0.5.into())), &[(Fail, "/components/0")]);
     check(rule, production(json!({"name": "db", "kind": "database"})), &[(Pass, "/components")]);
     check(rule, spec(|s| drop(s.as_object_mut().unwrap().remove("environment"))), &[(Unknown, "")]);
+    check(
+        rule,
+        spec(|s| s["components"] = json!([{"name": "db", "kind": "database"}])),
+        &[(Pass, "/environment")],
+    );
+    check(
+        rule,
+        spec(|s| {
+            s["environment"] = "production".into();
+            s["components"] = json!([{"name": "db", "kind": "database"}, {"name": "web", "kind": "web"}]);
+        }),
+        &[(Fail, "/components/1")],
+    );
     // On one's own machine it is shown and does not close the gate.
     let severity = |document: &Value| said(rule, document)[0].severity;
     assert_eq!(severity(&production(web(Value::Null, Value::Null))), Severity::High);
@@ -337,10 +362,31 @@ fn deletes_within_the_budget() {
             .into();
     check(rule, plan(&all, |_| {}), &[(Pass, at)]);
     check(rule, plan(&all, |p| p["spec"] = Value::Null), &[(Fail, at)]);
+    let two = [("web/process.r1.0", "delete"), ("web/process.r1.1", "replace")];
+    let two = two.map(|(address, action)| step(address, "process", action, exact(&[])));
+    check(rule, plan(&two, |p| p["delete_budget"] = 0.into()), &[(Pass, at)]);
+    let other = step("old/process.r1.0", "process", "update", exact(&[("update", "x")]));
+    check(rule, plan(&[other], |p| p["delete_budget"] = 0.into()), &[(Pass, at)]);
+    let other = step("old/process.r1.0", "process", "replace", exact(&[("replace", "x")]));
+    check(rule, plan(&[other], |p| p["delete_budget"] = 0.into()), &[(Fail, at)]);
+    let others = [0, 1, 2].map(|i| step(&format!("old/process.r1.{i}"), "process", "replace", exact(&[])));
+    check(rule, plan(&others, |p| p["delete_budget"] = 1.into()), &[(Pass, at)]);
+    // What is made or changed is not taken away.
+    let made = step("web/vm", "vm", "create", exact(&[("create", "a"), ("update", "b")]));
+    check(rule, plan(&[made], |p| p["delete_budget"] = 0.into()), &[(Pass, at)]);
+    let inside = step("web/root", "terraform.root", "update", exact(&[("replace", "a")]));
+    check(rule, plan(&[inside], |p| p["delete_budget"] = 0.into()), &[(Fail, at)]);
+    let bare = step("web/vm", "vm", "replace", exact(&[]));
+    check(rule, plan(&[bare], |p| p["delete_budget"] = 0.into()), &[(Fail, at)]);
     // What cannot be counted yet.
+    let later = step("web/vm", "vm", "delete", open("delete"));
+    check(rule, plan(&[later], |p| p["delete_budget"] = 0.into()), &[(Unknown, at)]);
+    let remade = step("web/process.r1.0", "process", "replace", open("replace"));
+    check(rule, plan(&[remade], |p| p["delete_budget"] = 0.into()), &[(Pass, at)]);
     let tool = |at_most| step("web/root", "terraform.root", "update", open(at_most));
     check(rule, plan(&[tool("update")], |_| {}), &[(Pass, at)]);
     check(rule, plan(&[tool("delete")], |_| {}), &[(Unknown, at)]);
+    check(rule, plan(&[tool("replace")], |_| {}), &[(Unknown, at)]);
     check(rule, plan(&[tool("replace"), zone(&["a", "b", "c"])], |_| {}), &[(Fail, at)]);
     check(rule, plan(&[step("a/b", "vm", "delete", json!("all"))], |_| {}), &[(Unknown, at)]);
     check(rule, plan(&[], |p| drop(p.as_object_mut().unwrap().remove("delete_budget"))), &[(Unknown, at)]);
@@ -359,7 +405,10 @@ fn data_goes_only_when_asked_for() {
         check(rule, data(kind, "delete", gone()), &[(Fail, "db/data")]);
         check(rule, data(kind, "delete", exact(&[])), &[(Fail, "db/data")]);
         check(rule, data(kind, "replace", exact(&[("replace", "db")])), &[(Fail, "db/data")]);
+        check(rule, data(kind, "replace", exact(&[])), &[(Fail, "db/data")]);
         check(rule, data(kind, "update", gone()), &[(Fail, "db/data")]);
+        check(rule, data(kind, "update", exact(&[("replace", "db")])), &[(Fail, "db/data")]);
+        check(rule, data(kind, "update", open("replace")), &[(Fail, "db/data")]);
         check(rule, data(kind, "update", open("delete")), &[(Fail, "db/data")]);
         check(rule, data(kind, "update", open("update")), &[(Pass, "/steps")]);
     }
@@ -401,6 +450,14 @@ fn protected_environments_need_another_person() {
         rule,
         plan(&[], |p| {
             p["protected"] = true.into();
+            p["spec"]["protected"] = true.into();
+        }),
+        &at,
+    );
+    check(
+        rule,
+        plan(&[], |p| {
+            p["protected"] = true.into();
             p["spec"] = Value::Null;
         }),
         &at,
@@ -420,4 +477,106 @@ fn the_largest_spec_is_judged_within_the_time_limit() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), findings.len(), "each finding has an id of its own");
+}
+
+/// The changes that a mutant is made by: each is made at each place where it can be.
+const MUTATIONS: [(&str, &str); 20] = [
+    (" == true", " == false"),
+    (" == false", " == true"),
+    (" == ", " != "),
+    (" != ", " == "),
+    (" > ", " >= "),
+    (" <= ", " < "),
+    ("> 0", "> 1"),
+    ("not ", ""),
+    ("every ", "some "),
+    ("lib.pass(", "lib.fail("),
+    ("lib.fail(", "lib.pass("),
+    ("lib.unknown(", "lib.pass("),
+    ("endswith(", "startswith("),
+    ("\"database\", ", ""),
+    ("\"cache\", ", ""),
+    ("\"retain\"", "\"delete\""),
+    ("lib.destructive", "{\"delete\"}"),
+    ("lib.destructive", "{\"replace\"}"),
+    (" in stay", " in set()"),
+    (" in remade", " in set()"),
+];
+
+/// The policy with one change in it, for each change, and with one line of a body left out, for each line.
+fn mutants(text: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let with = |i: usize, line: Option<&str>| {
+        let lines = lines[..i].iter().copied().chain(line).chain(lines[i + 1..].iter().copied());
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    let code = lines.iter().position(|line| line.starts_with("import")).unwrap();
+    let mut mutants = Vec::new();
+    for (i, line) in lines.iter().enumerate().skip(code).filter(|(_, line)| !line.starts_with('#')) {
+        for (from, to) in MUTATIONS {
+            // What stands in quotes is text.
+            let in_text = |at: usize| line[..at].matches('"').count() % 2 == 1 || line[..at].contains('`');
+            for (at, _) in line.match_indices(from).filter(|(at, _)| from.starts_with('"') || !in_text(*at)) {
+                let mutant = format!("{}{to}{}", &line[..at], &line[at + from.len()..]);
+                mutants
+                    .push((format!("`{}` became `{}`", line.trim(), mutant.trim()), with(i, Some(&mutant))));
+            }
+        }
+        let structural = line.contains(['{', '}']) || line.ends_with('(') || line.trim() == ")";
+        if line.starts_with('\t') && !structural {
+            mutants.push((format!("`{}` was left out", line.trim()), with(i, None)));
+        }
+    }
+    mutants
+}
+
+/// Mutants that judge the same: what they lack follows from another line in this engine. OPA takes some of
+/// it otherwise, so the lines stay.
+const EQUIVALENT: [&str; 4] = [
+    "policies/within_delete_budget.rego `amount <= input.plan.delete_budget` was left out",
+    "policies/no_data_loss.rego `is_array(input.plan.steps)` was left out",
+    "policies/other_person.rego `is_boolean(input.spec.protected)` was left out",
+    "policies/other_person.rego `is_boolean(input.plan.protected)` was left out",
+];
+
+#[test]
+fn a_mutant_of_a_policy_is_caught() {
+    for cases in [
+        no_public_store,
+        tls_when_public,
+        limits_in_production,
+        no_plaintext_secrets,
+        no_plaintext_secrets_in_a_plan,
+        deletes_within_the_budget,
+        data_goes_only_when_asked_for,
+        effects_are_known,
+        protected_environments_need_another_person,
+    ] {
+        cases();
+    }
+    let asked = ASKED.take();
+    let said = |findings: &[Finding]| -> Vec<(Verdict, Severity, Option<String>)> {
+        findings.iter().map(|f| (f.verdict, f.severity, f.at.clone())).collect()
+    };
+    let libraries = [pack::library()];
+    let (mut caught, mut survivors) = (0, Vec::new());
+    for built_in in BUILT_IN.iter() {
+        let (id, file) = (&built_in.header.id, &built_in.header.file);
+        let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (change, text) in mutants(&text) {
+            let mutant = Rule::compile(&rule::Source { file: file.clone(), text }, &libraries);
+            let survives = mutant.is_ok_and(|mutant| {
+                let mut cases = asked.iter().filter(|(rule, ..)| rule == id);
+                cases.all(|(_, document, before)| said(&ask(&mutant, document)) == said(before))
+            });
+            let change = format!("{file} {change}");
+            if !survives {
+                caught += 1;
+            } else if !EQUIVALENT.contains(&change.as_str()) {
+                survivors.push(change);
+            }
+        }
+    }
+    println!("{caught} mutants caught");
+    assert!(survivors.is_empty(), "{caught} caught, {} not: {survivors:#?}", survivors.len());
 }
