@@ -26,7 +26,7 @@ findings contains finding if {
 	finding := judge(i, component)
 }
 
-findings contains lib.pass("/environment", sprintf("%s is no production", [input.spec.environment])) if {
+findings contains lib.pass("/environment", sprintf("`%s` is not production", [input.spec.environment])) if {
 	not production
 }
 

@@ -107,3 +107,57 @@ fn nothing() -> Cost {
 fn currency(constraints: &Constraints) -> &str {
     constraints.currency.as_deref().unwrap_or(CURRENCY)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(currency: &str, prices: &[Option<f64>]) -> Cost {
+        let item =
+            |monthly: &Option<f64>| CostItem { at: "web".into(), monthly: *monthly, why: "a list".into() };
+        Cost { currency: currency.into(), items: prices.iter().map(item).collect() }
+    }
+
+    fn check(
+        currency: &str,
+        prices: &[Option<f64>],
+        budget: Option<(f64, Option<&str>)>,
+        expect: (Verdict, &str),
+    ) {
+        let constraints = Constraints {
+            budget_monthly: budget.map(|(amount, _)| amount),
+            currency: budget.and_then(|(_, currency)| currency.map(str::to_owned)),
+            compliance: Vec::new(),
+        };
+        let finding = judge(&cost(currency, prices), &constraints);
+        assert_eq!((finding.verdict, finding.message.as_str()), expect);
+        assert_eq!(finding.at.as_deref(), Some(AT));
+        assert_eq!(finding.help.is_some(), finding.verdict != Verdict::Pass);
+    }
+
+    #[test]
+    fn a_cost_is_held_against_the_budget() {
+        use Verdict::{Fail, Pass, Unknown};
+        let (ten, free) = (Some(10.0), Some(0.0));
+        check("USD", &[free], None, (Pass, "there is no budget, and the cost is 0.00 USD"));
+        check("USD", &[None], None, (Pass, "there is no budget, and the cost is unknown"));
+        check("USD", &[], Some((0.0, None)), (Pass, "0.00 of 0.00 USD a month"));
+        check("USD", &[ten, ten], Some((20.0, None)), (Pass, "20.00 of 20.00 USD a month"));
+        check(
+            "USD",
+            &[ten, ten],
+            Some((19.99, None)),
+            (Fail, "20.00 USD a month is over the budget of 19.99"),
+        );
+        check("EUR", &[ten], Some((20.0, Some("EUR"))), (Pass, "10.00 of 20.00 EUR a month"));
+        let other = (Unknown, "10.00 USD cannot be held against a budget in EUR");
+        check("USD", &[ten], Some((20.0, Some("EUR"))), other);
+        check("USD", &[free], Some((20.0, Some("EUR"))), (Pass, "0.00 of 20.00 EUR a month"));
+        let unknown = (Unknown, "whether it stays within 20.00 USD is not known: a list");
+        check("USD", &[ten, None], Some((20.0, None)), unknown);
+        // A part that is over by itself does not make the rest known, and rubbish is no price.
+        check("USD", &[Some(99.0), None], Some((20.0, None)), unknown);
+        check("USD", &[Some(f64::NAN)], Some((20.0, None)), unknown);
+        check("USD", &[Some(f64::NEG_INFINITY)], Some((20.0, None)), unknown);
+    }
+}
