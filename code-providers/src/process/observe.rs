@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use code_core::provider::{Live, Observed};
 use code_core::{Ctx, Expr, Result};
-use jiff::Timestamp;
 
 use super::keeper::{Keeper, Kept, KeptRoute, Phase, Place, Table};
 use super::{identity, port};
@@ -29,19 +28,17 @@ pub(super) async fn process(ctx: &Ctx, place: &Place) -> Result<Observed> {
         return Ok(Observed::Present(live(kept, drift)));
     }
     let of_this_boot = kept.identity.as_ref().is_none_or(identity::Identity::is_of_this_boot);
-    match not_running(kept, watched, ctx.host().now()) {
+    match not_running(kept, watched) {
         Some(drift) if of_this_boot => Ok(Observed::Present(live(kept, vec![drift]))),
         _ => Ok(Observed::Absent),
     }
 }
 
 /// Why a process that does not run is there all the same: the keeper is about to start it, or gave up.
-fn not_running(kept: &Kept, watched: bool, now: Timestamp) -> Option<String> {
+fn not_running(kept: &Kept, watched: bool) -> Option<String> {
     match &kept.phase {
-        Phase::Restarting { attempt, of, at } if watched => {
-            let seconds = at.duration_since(now).as_secs().max(0);
-            Some(format!("restarting ({attempt} of {of}, next in {seconds} s)"))
-        }
+        // Without the time that is left: what is observed must not change while nothing happens.
+        Phase::Restarting { .. } if watched => Some(kept.phase.to_string()),
         Phase::Failed(_) => Some(kept.phase.to_string()),
         Phase::Starting { .. } | Phase::Ready | Phase::Unhealthy { .. } if watched => {
             Some("it has just ended".to_owned())

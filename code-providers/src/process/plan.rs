@@ -30,18 +30,18 @@ pub(super) fn process(resource: &Resource, observed: &Observed) -> Result<Change
     if !runs {
         let change =
             Change::from_live(Action::Update, resource, live, Effects::one(Action::Update, "process"));
-        return Ok(outputs(change, wish, None).why(live.drift.join("; ")));
+        return Ok(outputs(change, wish, None).why(first(&live.drift)));
     }
     if another || broken {
         let effects = Effects::one(Action::Replace, format!("process {}", live.id));
         let change = Change::from_live(Action::Replace, resource, live, effects);
-        let why = if another { says(&changed) } else { live.drift.join("; ") };
+        let why = if another { says(&changed) } else { first(&live.drift) };
         return Ok(compensable(outputs(change, wish, None).why(why), live));
     }
     if !changed.is_empty() || !live.drift.is_empty() {
         let effects = Effects::one(Action::Update, format!("process {}", live.id));
         let change = Change::from_live(Action::Update, resource, live, effects);
-        let why = if changed.is_empty() { live.drift.join("; ") } else { says(&changed) };
+        let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
         return Ok(outputs(change, wish, Some(live)).why(why));
     }
     Ok(Change::keep(resource, live))
@@ -64,7 +64,7 @@ pub(super) fn route(resource: &Resource, observed: &Observed) -> Result<Change> 
             if changed.is_empty() && live.drift.is_empty() {
                 return Ok(Change::keep(resource, live));
             }
-            let why = if changed.is_empty() { live.drift.join("; ") } else { says(&changed) };
+            let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
             Change::from_live(Action::Update, resource, live, Effects::one(Action::Update, effect)).why(why)
         }
     };
@@ -125,6 +125,11 @@ fn outputs(change: Change, wish: PortWish, stays: Option<&Live>) -> Change {
 fn differences(wanted: &Want, was: &Want) -> BTreeSet<String> {
     let names = wanted.0.keys().chain(was.0.keys());
     names.filter(|name| wanted.get(name) != was.get(name)).cloned().collect()
+}
+
+/// One reason is enough; a status shows all drift beside it.
+fn first(drift: &[String]) -> String {
+    drift.first().cloned().unwrap_or_default()
 }
 
 fn says(changed: &BTreeSet<String>) -> String {

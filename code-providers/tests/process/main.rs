@@ -7,6 +7,7 @@
 
 mod app;
 mod crashes;
+mod engine;
 mod life;
 mod routes;
 mod world;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(app::ARGUMENT) {
         return app::run();
     }
-    let trials = [life::trials(), crashes::trials(), routes::trials()].concat();
+    let trials = [life::trials(), crashes::trials(), routes::trials(), engine::trials()].concat();
     let trials = trials.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -44,6 +44,7 @@ async fn a_route_spreads_over_its_targets() {
     let live = world.apply(&both).await;
     assert_eq!(live.outputs["url"].known().unwrap(), format!("http://127.0.0.1:{port}"));
     assert_eq!(world.plan(&both).await.action, Action::Keep);
+    assert!(TcpStream::connect(("::1", port)).await.is_ok(), "on both loopback addresses");
     let mut names = Vec::new();
     for _ in 0..10 {
         names.push(get(port, "/").await.1);
@@ -174,6 +175,12 @@ async fn a_taken_port_is_told_with_who_has_it() {
         "{:?}",
         failed.error
     );
+
+    // Also where only the other loopback address is taken.
+    let socket = TcpListener::bind(("::1", free_port())).await.unwrap();
+    let only_v6 = socket.local_addr().unwrap().port();
+    let failed = world.try_apply(&route(only_v6, &[&a])).await.unwrap_err();
+    assert_eq!(failed.error.code(), "route::port-taken");
 
     let failed = world.try_apply(&with(web("b"), "port", port)).await.unwrap_err();
     assert_eq!(failed.error.code(), "process::port-taken");
