@@ -111,6 +111,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Closing the file is not enough: a child that another thread is about to start has a copy of it from its
+    /// fork to its exec, and the lock would live as long as that. An unlock lets go for all copies.
+    fn drop(&mut self) {
+        // What fails here ends with the process at the latest.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 fn locked(path: &Path, deployment: &str, now: Timestamp) -> crate::Error {
     let holder: Option<Holder> =
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -163,5 +172,29 @@ impl Head {
     pub(super) fn known(&self) -> Option<Place> {
         let hash: Hash = *self.hash?.as_bytes();
         Some(Place { offset: self.end, last: self.last, hash })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_in_a_child_that_starts_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let holder = Holder {
+            holder: "ann".into(),
+            user: "ann".into(),
+            pid: 1,
+            command: "deploy".into(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let lock = Lock::take(&path, "shop/staging", &holder).unwrap();
+        assert_eq!(Lock::take(&path, "shop/staging", &holder).unwrap_err().code(), "store::locked");
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        Lock::take(&path, "shop/staging", &holder).unwrap();
+        drop(copy);
     }
 }
