@@ -139,6 +139,10 @@ impl Provider for ReleaseProvider {
     }
 
     async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
+        if resource.want.is_none() {
+            // Its files stay, for a rollback and for others who have the same; the deployment lets go of it.
+            return Ok(Observed::Absent);
+        }
         let digest = |want: &Want| want.read::<Digest>("digest").ok().flatten();
         let wanted = resource.want.as_ref().and_then(digest);
         let last = last.and_then(|live| digest(&live.was));
