@@ -1,9 +1,10 @@
 //! A role and its database: `postgres.database`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use code_core::expr::plain;
 use code_core::host::Command;
 use code_core::provider::{Action, Change, Effect, Effects, Live, Observed, Promise, Resource, Reversal};
 use code_core::{Ctx, Expr, Result, Secret, Want};
@@ -54,10 +55,7 @@ pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>)
             )));
         }
     };
-    let (role, database) = existing(&client, &wanted).await?;
-    if !database {
-        return Ok(Observed::Absent);
-    }
+    let (role, Some(oid)) = existing(&client, &wanted).await? else { return Ok(Observed::Absent) };
     let mut drift = Vec::new();
     if resource.want.is_some() {
         if !role {
@@ -66,24 +64,28 @@ pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>)
             drift.push(format!("the role `{}` has another password", wanted.user));
         }
     }
-    Ok(Observed::Present(live(want, &wanted, drift)))
+    Ok(Observed::Present(live(want, &wanted, oid, drift)))
 }
 
-/// What can be said of a database whose server does not run: it is where its cluster is.
+/// What can be said of a database that should go and whose server does not run: it is there as long as its
+/// directory is (PostgreSQL, "Database File Layout").
 fn without_server(resource: &Resource, wanted: &Database, last: Option<&Live>, why: String) -> Observed {
-    match (&resource.want, last, &wanted.dir) {
-        (None, Some(last), Some(dir)) if dir.exists() => {
-            Observed::Present(Live { drift: vec![why], ..last.clone() })
-        }
-        (None, _, Some(_)) => Observed::Absent,
-        _ => Observed::Unknown(why),
+    let (None, Some(last), Some(dir)) = (&resource.want, last, &wanted.dir) else {
+        return Observed::Unknown(why);
+    };
+    let oid = last.outputs.get("oid").and_then(Expr::known).map(|oid| plain(&oid));
+    let files = oid.map_or_else(|| dir.clone(), |oid| dir.join("base").join(oid));
+    match files.try_exists() {
+        Ok(true) => Observed::Present(Live { drift: vec![why], ..last.clone() }),
+        Ok(false) => Observed::Absent,
+        Err(cause) => Observed::Unknown(format!("cannot look at {}: {cause}", files.display())),
     }
 }
 
-/// Whether the role and the database exist.
-async fn existing(client: &Client, wanted: &Database) -> Result<(bool, bool)> {
+/// Whether the role exists, and the number of the database, which names its directory.
+async fn existing(client: &Client, wanted: &Database) -> Result<(bool, Option<u32>)> {
     let query = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), \
-                 EXISTS (SELECT FROM pg_database WHERE datname = $2)";
+                 (SELECT oid FROM pg_database WHERE datname = $2)";
     let row = client.query_one(query, &[&wanted.user, &wanted.name]).await;
     let row = row.map_err(|cause| error::sql("look for a role and its database", cause))?;
     Ok((row.get(0), row.get(1)))
@@ -100,13 +102,10 @@ async fn lets_in(ctx: &Ctx, wanted: &Database) -> Result<bool> {
     }
 }
 
-fn live(want: &Want, wanted: &Database, drift: Vec<String>) -> Live {
-    Live {
-        id: format!("{}:{}/{}", wanted.host, wanted.port, wanted.name),
-        was: want.clone(),
-        outputs: outputs(wanted).map(|(name, value)| (name.to_owned(), value)).into(),
-        drift,
-    }
+fn live(want: &Want, wanted: &Database, oid: u32, drift: Vec<String>) -> Live {
+    let mut outputs: BTreeMap<_, _> = outputs(wanted).map(|(name, value)| (name.to_owned(), value)).into();
+    outputs.insert("oid".to_owned(), serde_json::json!(oid).into());
+    Live { id: format!("{}:{}/{}", wanted.host, wanted.port, wanted.name), was: want.clone(), outputs, drift }
 }
 
 fn outputs(wanted: &Database) -> [(&'static str, Expr); 5] {
@@ -145,7 +144,7 @@ pub(super) fn plan(resource: &Resource, observed: &Observed) -> Result<Change> {
 fn promise(change: Change, wanted: Option<&Database>) -> Change {
     let to = Box::new(change.resource.clone());
     let but = "the data stays, and the next deployment uses it".to_owned();
-    let change = change.reversal(Reversal::Compensable { to, but });
+    let change = change.reversal(Reversal::Compensable { to, but }).output("oid", Promise::Later);
     match wanted {
         Some(wanted) => {
             outputs(wanted).into_iter().fold(change, |c, (name, value)| c.output(name, Promise::Stays(value)))
@@ -180,11 +179,14 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
         let verifier = postgres_protocol::password::scram_sha_256(password.expose().as_bytes());
         run(&client, &render::role(&wanted.user, &verifier, role), "set up a role").await?;
     }
-    if !database {
+    if database.is_none() {
         ctx.say(format!("making the database {}", wanted.name));
         run(&client, &render::create_database(&wanted.name, &wanted.user), "make a database").await?;
     }
-    Ok(live(&want, &wanted, Vec::new()))
+    match existing(&client, &wanted).await? {
+        (true, Some(oid)) => Ok(live(&want, &wanted, oid, Vec::new())),
+        _ => Err(error::no_answer(&wanted.host, wanted.port, "what was just made is not there")),
+    }
 }
 
 async fn wait_for_server(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Result<Client> {

@@ -9,7 +9,7 @@
 //! | kind | wants | outputs |
 //! |---|---|---|
 //! | `postgres.data` | `dir` (absolute), `major` (optional), `superuser_password` (secret) | `program`, `bin_dir`, `user` |
-//! | `postgres.database` | `host`, `port`, `name`, `user`, `password` (secret), `superuser_password` (secret), `bin_dir`, `dir` (of its cluster, optional) | `url`, `host`, `port`, `name`, `user` |
+//! | `postgres.database` | `host`, `port`, `name`, `user`, `password` (secret), `superuser_password` (secret), `bin_dir`, `dir` (of its cluster, optional) | `url`, `host`, `port`, `name`, `user`, `oid` (its number in the cluster) |
 //!
 //! - `user` is who has to run the server: PostgreSQL refuses root, so as root the cluster belongs to the user
 //!   `postgres`, else `nobody`. It is empty where it is whoever runs the engine.

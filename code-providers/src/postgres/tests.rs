@@ -250,9 +250,8 @@ async fn a_database_is_deleted_while_its_server_is_stopped() {
     let live = live.unwrap();
     let url = place.url(&live).await;
     server.stop();
-    let change = place.plan(&database.gone(), Some(&live)).await.unwrap();
+    let (change, _) = place.converge(&database.gone(), Some(&live)).await.unwrap();
     assert_eq!(change.action, Action::Delete);
-    Postgres::default().apply(&place.ctx, &change).await.unwrap();
     let _server = Server::start(&data, &place.cluster(), place.port, place.dir.path()).await;
     let (_, again) = place.converge(&database, None).await.unwrap();
     assert_eq!(sql(&place.url(&again.unwrap()).await, "SELECT to_regclass('notes')").await.unwrap().len(), 0);

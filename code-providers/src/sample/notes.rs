@@ -7,7 +7,8 @@ use std::time::Duration;
 use code_core::{Error, ErrorKind, Result};
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Row};
 
 use super::settings::Database;
 
@@ -57,7 +58,7 @@ impl Notes {
         match self {
             Notes::Memory(_) => Ok(()),
             Notes::Sqlite(path) => sqlite(path, |db| db.query_row("SELECT 1", [], |_| Ok(()))).await,
-            Notes::Postgres { .. } => within(self.client().await?.simple_query("SELECT 1")).await.map(drop),
+            Notes::Postgres { .. } => self.rows("SELECT 1", &[]).await.map(drop),
         }
     }
 
@@ -77,9 +78,8 @@ impl Notes {
                 .await
             }
             Notes::Postgres { .. } => {
-                let client = self.client().await?;
                 let query = "SELECT id, text, at FROM notes ORDER BY id DESC LIMIT $1";
-                let rows = within(client.query(query, &[&limit])).await?;
+                let rows = self.rows(query, &[&limit]).await?;
                 Ok(rows.iter().map(|row| Note { id: row.get(0), text: row.get(1), at: row.get(2) }).collect())
             }
         }
@@ -107,6 +107,15 @@ impl Notes {
                 let row = within(client.query_one(insert, &[&text, &at])).await?;
                 Ok(Note { id: row.get(0), text, at })
             }
+        }
+    }
+
+    /// What a query reads. Where the server went away since the last one, it is asked once more.
+    async fn rows(&self, query: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        let client = self.client().await?;
+        match within(client.query(query, values)).await {
+            Err(_) if client.is_closed() => within(self.client().await?.query(query, values)).await,
+            answer => answer,
         }
     }
 
