@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use code_core::local::LocalHost;
 use code_core::memory::MemorySecrets;
-use code_core::provider::{Action, Effects, Change, Live, Observed, Resource};
+use code_core::provider::{Action, Change, Effects, Live, Observed, Resource};
 use code_core::{Ctx, Deployment, Digest, Error, Progress, Provider, Want};
 use code_providers::{ReleaseProvider, source_digest};
 use serde_json::json;
@@ -94,7 +94,10 @@ async fn a_release_outlives_its_project() {
     let gone = world.plan(&first.gone(), Some(&live)).await;
     assert_eq!(gone.effects, Effects::none());
     assert_eq!(world.provider.apply(&world.ctx, &gone).await.unwrap(), None);
-    assert_eq!(world.provider.observe(&world.ctx, &first.gone(), Some(&live)).await.unwrap(), Observed::Absent);
+    assert_eq!(
+        world.provider.observe(&world.ctx, &first.gone(), Some(&live)).await.unwrap(),
+        Observed::Absent
+    );
     assert_eq!(fs::read_to_string(dir(&live).join("app.sh")).unwrap(), "echo one");
 }
 
