@@ -1,6 +1,6 @@
 # METADATA
-# title: What a step touches is known
-# description: a tool that cannot say what it will change may change anything; what is not known is not approved by mistake
+# title: What a step takes away is known
+# description: a tool that cannot say yet what it will take away may take away anything; what is not known is not approved by mistake
 # scope: package
 # custom:
 #   id: effects.known
@@ -26,6 +26,11 @@ judge(step) := lib.pass(
 	sprintf("touches exactly %v", [count(step.change.effects.exact)]),
 ) if {
 	is_array(step.change.effects.exact)
+} else := lib.pass(step.change.resource.address, message) if {
+	# The run holds the step to this bound, and it is judged again when its turn has come.
+	open := step.change.effects.open
+	open.at_most in {"keep", "create", "update"}
+	message := sprintf("takes nothing away, and is judged again when it is known: %s", [open.why])
 } else := lib.unknown(step.change.resource.address, message) if {
 	open := step.change.effects.open
 	message := sprintf("cannot say yet what it touches, at most %s: %s", [open.at_most, open.why])

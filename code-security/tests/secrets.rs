@@ -107,6 +107,19 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 }
 
 #[test]
+fn a_record_of_another_version_says_so() {
+    let temp = tempfile::tempdir().unwrap();
+    put(temp.path(), "a", "value").unwrap();
+    let mut bytes = fs::read(record(temp.path())).unwrap();
+    assert_eq!((&bytes[..8], bytes[8]), (b"CODE-SEC".as_slice(), 1));
+    bytes[8] = 2;
+    fs::write(record(temp.path()), bytes).unwrap();
+    let error = get(temp.path(), "a").unwrap_err();
+    assert_eq!(error.code(), "secret::corrupt");
+    assert!(error.message().contains("version"), "{error:?}");
+}
+
+#[test]
 fn a_damaged_key_is_never_replaced() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path();

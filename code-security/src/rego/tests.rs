@@ -428,7 +428,13 @@ fn effects_are_known() {
     check(rule, plan(&[], |_| {}), &[(Pass, "/steps")]);
     check(rule, one(exact(&[("update", "a")])), &[(Pass, "web/root")]);
     check(rule, one(exact(&[])), &[(Pass, "web/root")]);
-    check(rule, one(open("update")), &[(Unknown, "web/root")]);
+    for at_most in ["keep", "create", "update"] {
+        check(rule, one(open(at_most)), &[(Pass, "web/root")]);
+    }
+    for at_most in ["replace", "delete", "vanish"] {
+        check(rule, one(open(at_most)), &[(Unknown, "web/root")]);
+    }
+    check(rule, one(json!({"open": {"at_most": "update"}})), &[(Unknown, "web/root")]);
     check(rule, one(json!({"open": {}})), &[(Unknown, "web/root")]);
     check(rule, one(json!({})), &[(Unknown, "web/root")]);
     check(rule, one(Value::Null), &[(Unknown, "web/root")]);
@@ -512,7 +518,9 @@ fn mutants(text: &str) -> Vec<(String, String)> {
     };
     let code = lines.iter().position(|line| line.starts_with("import")).unwrap();
     let mut mutants = Vec::new();
-    for (i, line) in lines.iter().enumerate().skip(code).filter(|(_, line)| !line.starts_with('#')) {
+    for (i, line) in
+        lines.iter().enumerate().skip(code).filter(|(_, line)| !line.trim_start().starts_with('#'))
+    {
         for (from, to) in MUTATIONS {
             // What stands in quotes is text.
             let in_text = |at: usize| line[..at].matches('"').count() % 2 == 1 || line[..at].contains('`');

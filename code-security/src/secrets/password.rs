@@ -17,13 +17,16 @@ pub fn generate_password() -> Result<Secret> {
     let mut password = String::with_capacity(LENGTH);
     while password.len() < LENGTH {
         let bytes = random::<64>()?;
-        // A byte from 248 on is thrown away: 248 is the largest multiple of 62 in a byte, and any more would
-        // make the first letters likelier.
-        let letters = bytes.iter().filter(|byte| **byte < 248);
-        let letters = letters.map(|byte| ALPHABET[usize::from(byte % 62)] as char);
-        password.extend(letters.take(LENGTH - password.len()));
+        let missing = LENGTH - password.len();
+        password.extend(bytes.iter().filter_map(|byte| letter(*byte)).take(missing));
     }
     Ok(Secret::new(password))
+}
+
+/// The letter of a random byte. From 248 on there is none: 248 is the largest multiple of 62 in a byte, and
+/// any more would make the first letters likelier.
+fn letter(byte: u8) -> Option<char> {
+    (byte < 248).then(|| ALPHABET[usize::from(byte % 62)] as char)
 }
 
 /// Random bytes, wiped when they are dropped.
@@ -35,4 +38,17 @@ pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
             .with("reason", error.to_string())
     })?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_letter_is_as_likely_as_any_other() {
+        let all: Vec<char> = (0..=u8::MAX).filter_map(letter).collect();
+        for wanted in ALPHABET {
+            assert_eq!(all.iter().filter(|letter| **letter == char::from(*wanted)).count(), 4);
+        }
+    }
 }
