@@ -88,11 +88,10 @@ fn deploy(draft: &mut Draft, intent: &Intent, scene: &mut Scene<'_>) -> Result<(
             continue;
         }
         let said = if whole { &anonymous } else { said };
-        let mut claimed: Vec<usize> = parts.iter().map(|part| part.index).collect();
-        let named = intent.components.iter().filter_map(|other| draft.index(other.name.as_deref()?));
-        if said.name.is_none() {
-            claimed.extend(named);
-        }
+        let claimed = Claimed {
+            parts: parts.iter().map(|part| part.index).collect(),
+            names: intent.components.iter().filter_map(|other| other.name.clone()).collect(),
+        };
         let at = format!("/components/{index}");
         let place = find_or_add(said, &at, draft, &claimed, scene)?;
         parts.push(part(place, said, &at, draft, scene)?);
@@ -298,12 +297,21 @@ fn part(index: usize, said: &Component, at: &str, draft: &Draft, scene: &Scene<'
     Ok(part)
 }
 
+/// What other words of the same intent mean already.
+#[derive(Debug)]
+struct Claimed {
+    /// Places in the draft.
+    parts: Vec<usize>,
+    /// Names that are said.
+    names: Vec<String>,
+}
+
 /// The place of the component that the words mean, which is added where it is not there yet.
 fn find_or_add(
     said: &Component,
     at: &str,
     draft: &mut Draft,
-    claimed: &[usize],
+    claimed: &Claimed,
     scene: &mut Scene<'_>,
 ) -> Result<usize> {
     let place = scene.place.deployment.to_string();
@@ -311,7 +319,7 @@ fn find_or_add(
     if let Some(name) = &said.name {
         if let Some(index) = draft.index(name) {
             let kind = draft.components[index].kind();
-            if said.kind.is_some_and(|said| said.as_str() != kind) && claimed.contains(&index) {
+            if said.kind.is_some_and(|said| said.as_str() != kind) && claimed.parts.contains(&index) {
                 let message = format!("call two components `{name}`");
                 return Err(Error::new(ErrorKind::Invalid, "resolve::contradiction", message)
                     .help("give each its own name"));
@@ -345,12 +353,16 @@ fn find_or_add(
         };
         return Ok(add(name, origin("/name"), kind, kind_origin, draft));
     }
-    let free = |index: &usize| !claimed.contains(index);
+    let free = |index: &usize| {
+        !claimed.parts.contains(index)
+            && !claimed.names.iter().any(|name| name == draft.components[*index].name())
+    };
+    let taken: Vec<String> = draft.names().into_iter().chain(claimed.names.iter().cloned()).collect();
     let Some(kind) = said.kind else {
         if draft.components.iter().any(|part| fill::runs_code(part.kind())) {
             return only_app(draft, &place);
         }
-        let name = pick::free_name(Kind::Web, &draft.names());
+        let name = pick::free_name(Kind::Web, &taken);
         let named = Origin::default("named after its kind");
         return Ok(add(&name, named, Kind::Web, Origin::default("no kind was said"), draft));
     };
@@ -369,7 +381,11 @@ fn find_or_add(
         [one] => return Ok(*one),
         several => {
             // Those that never had a name of their own are taken in their order.
-            let index = several.iter().find(|i| pick::is_default_name(kind, draft.components[**i].name()));
+            let unnamed = |name: &str| {
+                pick::is_default_name(kind, name)
+                    || !scene.context.settings.parts(scene.environment(), name).is_empty()
+            };
+            let index = several.iter().find(|i| unnamed(draft.components[**i].name()));
             return index.copied().ok_or_else(|| {
                 let names: Vec<&str> = several.iter().map(|i| draft.components[*i].name()).collect();
                 Error::new(
@@ -386,7 +402,7 @@ fn find_or_add(
     let listed: Vec<(&str, String)> = settings
         .component_names(scene.environment())
         .into_iter()
-        .filter(|name| draft.index(name).is_none())
+        .filter(|name| !taken.iter().any(|taken| taken == name))
         .filter_map(|name| {
             let parts = settings.parts(scene.environment(), name);
             let (pointer, _) = parts.iter().find(|(_, part)| part.kind() == Some(kind))?;
@@ -395,7 +411,7 @@ fn find_or_add(
         .collect();
     let (name, name_origin) = match listed.as_slice() {
         [(name, pointer)] => ((*name).to_owned(), settings.origin(pointer)),
-        _ => (pick::free_name(kind, &draft.names()), Origin::default("named after its kind")),
+        _ => (pick::free_name(kind, &taken), Origin::default("named after its kind")),
     };
     Ok(add(&name, name_origin, kind, origin("/kind"), draft))
 }

@@ -196,7 +196,7 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     under(&mut fields, settings);
     if let Some(base) = at.base {
         let mut before = base.clone();
-        before.0.retain(|_, sourced| sourced.said);
+        before.0.retain(|pointer, sourced| sourced.said && pointer != "/stopped");
         if fields.has("/version") && !fields.has("/image") {
             retag(&mut fields, &mut before);
         }
@@ -210,7 +210,9 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     }
     if let Some(base) = at.base {
         let mut kept = base.clone();
-        kept.0.retain(|pointer, _| STICKY.contains(&pointer.as_str()));
+        // A deploy brings up what was stopped; an update leaves it so.
+        let sticky = |pointer: &str| STICKY.contains(&pointer) || (at.update && pointer == "/stopped");
+        kept.0.retain(|pointer, _| sticky(pointer));
         if base.text("/engine").is_some_and(|engine| fields.text("/engine").is_some_and(|now| now != engine))
         {
             kept.remove("/version");

@@ -139,6 +139,8 @@ fn part(
     for sourced in fields.0.values_mut() {
         sourced.said = false;
     }
+    // What it needed may be what the file takes away.
+    fields.remove("/depends_on");
     for pointer in ["/name", "/kind"] {
         if let Some(sourced) = said.0.get(pointer) {
             fields.0.insert(pointer.to_owned(), sourced.clone());

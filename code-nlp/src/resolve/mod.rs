@@ -23,6 +23,8 @@ mod from_file;
 mod pick;
 mod place;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod top;
 mod words;

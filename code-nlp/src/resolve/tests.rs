@@ -568,6 +568,62 @@ fn stop_keeps_and_start_brings_back() {
 }
 
 #[test]
+fn a_deploy_brings_up_what_was_stopped_and_an_update_does_not() {
+    let mut first = first();
+    (first.spec, first.origins) = stopped(&first.spec, &first.origins, "web", true).unwrap();
+    let mut context = context();
+    deployed(&mut context, &[&first]);
+    let with = |action: &str| json!([{ "action": action, "environment": "staging", "components": [{ "kind": "web" }] }]);
+    assert!(change(with("update"), &context).spec.components[0].stopped);
+    assert!(!change(with("deploy"), &context).spec.components[0].stopped);
+    assert!(!change(with("restart"), &context).spec.components[0].stopped);
+}
+
+#[test]
+fn a_printed_spec_is_a_spec_file() {
+    let first = first();
+    let mut context = context();
+    deployed(&mut context, &[&first]);
+    let printed = serde_json::to_string_pretty(&first.spec).unwrap();
+    let file = read_spec("spec.json", printed.as_bytes()).unwrap();
+    let resolution = resolve_spec(&file, &context).unwrap();
+    let Ask::Change(again) = &resolution.asks[0] else { panic!("{resolution:?}") };
+    assert_eq!(again.spec, first.spec);
+    let from_file = again.origins.values().filter(|origin| matches!(origin, Origin::File { .. })).count();
+    assert!(from_file >= first.origins.len() - 3, "{:?}", again.origins);
+}
+
+#[test]
+fn a_spec_file_takes_away_what_it_does_not_name() {
+    let file = read_spec("shop.yaml", b"environment: staging\ncomponents:\n  - name: db\n").unwrap();
+    let mut context = context();
+    deployed(&mut context, &[&first()]);
+    let resolution = resolve_spec(&file, &context).unwrap();
+    let Ask::Change(change) = &resolution.asks[0] else { panic!("{resolution:?}") };
+    assert_eq!(change.spec.components.len(), 1);
+    assert_eq!(change.origins["/components/0/kind"], Origin::Revision { revision: 1 });
+    assert!(resolution.notes.iter().any(|note| note.code == "resolve::taken-away"));
+    let unclear = read_spec("shop.yaml", b"environment: qa\ncomponents:\n  - name: x\n").unwrap();
+    let error = resolve_spec(&unclear, &context).unwrap_err();
+    assert_eq!(error.message(), "tell what the component at shop.yaml:3 is");
+    for (text, code) in [
+        ("components: []", "spec::empty"),
+        ("components: [{kind: web}, {kind: api, name: web}]", "spec::duplicate"),
+        ("components: [{kind: web, depends_on: [x]}]", "resolve::unknown-component"),
+        ("components: [{kind: web, depends_on: [web]}]", "spec::cycle"),
+        ("components: [{kind: web, name: ../x}]", "id::name"),
+        ("application: -rf\ncomponents: [{kind: web}]", "id::name"),
+        ("components: [{kind: web, port: 0}]", "spec::value"),
+        ("components: [{kind: database, engine: pg}]", "resolve::engine-change"),
+        ("environment: qa\ncomponents: [{kind: database, engine: pg}]", "resolve::no-postgresql"),
+    ] {
+        let error = resolve_spec(&read_spec("x", text.as_bytes()).unwrap(), &context).unwrap_err();
+        assert_eq!(error.code(), code, "{text}: {error:?}");
+        assert!(error.help_text().is_some());
+    }
+}
+
+#[test]
 fn a_rollback_finds_the_last_good_other_revision() {
     let web = |replicas: u32| {
         change(

@@ -182,6 +182,32 @@ impl Settings {
     }
 }
 
+/// A first settings file for an application: what most projects change first, and the line by which editors
+/// know the format.
+pub fn starter(application: &str) -> String {
+    format!(
+        r#"#:schema {SCHEMA_URL}
+# What this project says once, so that requests need not. See docs/settings.md.
+application = "{application}"
+
+[environments.staging]
+platform = "local"
+
+[environments.production]
+platform = "local"
+protected = true    # another person approves each plan
+
+# [components.web]
+# start = ["./server"]
+# health = {{ path = "/health" }}
+# memory = "512Mi"
+"#
+    )
+}
+
+/// Where the JSON schema of the format is published.
+pub const SCHEMA_URL: &str = "https://code-engine.dev/schema/code.toml.schema.json";
+
 /// A name as one part of a JSON pointer (RFC 6901).
 pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")

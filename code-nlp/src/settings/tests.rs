@@ -163,6 +163,14 @@ fn a_vocabulary_knows_the_project() {
     assert_eq!(words.synonyms["storefront"], "web");
 }
 
+#[test]
+fn a_first_file_can_be_read() {
+    let settings = Settings::parse("code.toml", super::starter("shop").as_bytes()).unwrap();
+    assert_eq!(settings.application.as_deref(), Some("shop"));
+    let names: Vec<&str> = settings.environment_names().collect();
+    assert_eq!(names, ["production", "staging"]);
+}
+
 /// The JSON schema in the documentation is the one of the types; a stale one is written anew.
 #[test]
 fn the_schemas_are_fresh() {
@@ -175,6 +183,7 @@ fn the_schemas_are_fresh() {
     ];
     for (name, mut schema) in schemas {
         let id = format!("https://code-engine.dev/schema/{name}");
+        assert!(super::SCHEMA_URL.starts_with("https://code-engine.dev/schema/"));
         schema["$id"] = id.into();
         let fresh = serde_json::to_string_pretty(&sorted(&schema)).unwrap() + "\n";
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(name);
