@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use code_core::diagnostic::Note;
 use code_core::event::Outcome;
-use code_core::parser::Parsed;
+use code_core::parser::{Parsed, Vocabulary};
 use code_core::request::{Request, Span};
 use code_core::spec::{Origin, Origins, Spec};
 use code_core::status::Revision;
@@ -62,21 +62,9 @@ fn table(spec: &Spec, origins: &Origins) -> String {
 }
 
 fn main_sentence() -> (Request, Parsed) {
-    parsed(
-        "Deploy a web app with database to staging",
-        json!([{
-            "action": "deploy",
-            "environment": "staging",
-            "components": [{ "kind": "web", "depends_on": ["database"] }, { "kind": "database" }]
-        }]),
-        &[
-            ("/0/action", "Deploy"),
-            ("/0/environment", "staging"),
-            ("/0/components/0/kind", "web app"),
-            ("/0/components/0/depends_on", "with database"),
-            ("/0/components/1/kind", "database"),
-        ],
-    )
+    let text = "Deploy a web app with database to staging";
+    let request = Request::new(text, "me", Timestamp::UNIX_EPOCH).unwrap();
+    (request, crate::parse(text, &Vocabulary::default()))
 }
 
 #[test]
