@@ -180,10 +180,15 @@ impl Planner<'_> {
             Promise::Stays(value) => Some(value.clone()),
             Promise::Later => None,
         };
-        let resource =
-            Resource { want: symbolic.want.as_ref().map(|want| want.bind(&known)), ..symbolic.clone() };
         let recorded = state.inventory.get(&symbolic.address);
         let needs = symbolic.dependencies();
+        // A reference that is bound is no reference any more: what it led to is still needed, and a later
+        // delete goes the other way.
+        let resource = Resource {
+            want: symbolic.want.as_ref().map(|want| want.bind(&known)),
+            depends_on: needs.iter().cloned().collect(),
+            ..symbolic.clone()
+        };
         let observed = provider.observe(ctx, &resource, recorded.map(|recorded| &recorded.live)).await?;
         // What cannot be told because something that it needs is about to change is known after that.
         let observed = match (observed, needs.iter().find(|needed| changing.contains(needed))) {

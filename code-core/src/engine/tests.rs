@@ -214,6 +214,20 @@ async fn only_what_changed_is_touched_and_what_is_gone_goes_against_the_edges() 
 }
 
 #[tokio::test]
+async fn what_was_made_with_values_that_were_known_goes_before_what_gave_them() {
+    let bench = Bench::new();
+    let of = |min| shop_with(|spec| spec.components[0].replicas = Replicas { min, max: min });
+    bench.deploy(&of(1)).await.unwrap();
+    bench.deploy(&of(2)).await.unwrap();
+    let engine = bench.engine();
+    let proposal = engine.destroy(&name(), false).await.unwrap();
+    let planned = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
+    let id = |address: &str| planned.plan.steps.iter().find(|s| s.address() == &at(address)).unwrap().id;
+    let database = planned.plan.step(id("db/endpoint")).unwrap();
+    assert!(database.needs.contains(&id("web/part.1")), "{:?}", database.needs);
+}
+
+#[tokio::test]
 async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
     let bench = Bench::new();
     bench.deploy(&shop()).await.unwrap();
