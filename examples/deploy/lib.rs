@@ -2,22 +2,130 @@
 //!
 //! ```text
 //!  argv ──cli──▶ Asked ──flow──▶ Engine ──▶ nouns ──render──▶ text on standard output
-//!                         │ composed of all crates │   └json──▶ one JSON line each
-//!                         └────── events ──progress──▶ bars or lines on standard error
+//!                          │ composed of all crates │  └json──▶ one JSON line each
+//!                          └──────── events ──progress──▶ bars or lines on standard error
 //! ```
 //!
 //! Everything that it can do, a user of the library can do in as many lines: nothing here decides anything.
-//! `cli` is the grammar, `flow` one file a command, `render` pure functions from nouns to text, `exit` the
-//! numbers for scripts.
+//! `cli` is the grammar, `flow` one file a story, `render` pure functions from nouns to text, `exit` the
+//! numbers for scripts, `compose` the one place where all crates come together.
 
 pub mod cli;
+pub mod compose;
 pub mod exit;
 pub mod explain;
+pub mod flow;
+pub mod interrupt;
 pub mod json;
+pub mod machine;
+pub mod place;
 pub mod progress;
 pub mod render;
 pub mod screen;
+pub mod session;
 pub mod style;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use code_core::local::LocalHost;
+use code_core::{Error, ErrorKind, Host, Layout, Result};
+use code_nlp::settings::Settings;
+
+use cli::{Asked, Options};
+use exit::Exit;
+use place::Place;
+use progress::Feed;
+use screen::Screen;
+use session::{Called, Session};
+use style::{Tone, paragraph, use_color};
 
 /// The program's name.
 pub const PROGRAM: &str = "deploy";
+
+/// Does what the command line says, and says how the program ends.
+pub fn run(args: &[OsString]) -> Exit {
+    let host: Arc<dyn Host> = Arc::new(LocalHost::new());
+    let env = |name: &str| host.env(name);
+    let color = use_color(cli::ColorMode::Auto, &env, std::io::stderr().is_terminal());
+    let (options, asked) = match cli::parse(args, color) {
+        Ok(parsed) => parsed,
+        Err(ended) => return said(&ended),
+    };
+    let screen = match Screen::new(&options, Arc::clone(&host)) {
+        Ok(screen) => Arc::new(screen),
+        Err(error) => return said(&cli::Ended { text: format!("{error:?}\n"), exit: Exit::from(&error) }),
+    };
+    let detailed = matches!(asked, Asked::Command(cli::Command::Plan { detailed_exitcode: true, .. }));
+    if screen.wants_json() && flow::streams(&asked) {
+        screen.line(json::Line::version(host.now()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let argv0 = args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+            let done = runtime.block_on(act(&argv0, options, asked, &screen, &host));
+            // A question that nobody answers any more must not hold the end.
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(Error::new(ErrorKind::Failed, "front::runtime", "start").because(error)),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(error) => {
+            let exit = Exit::from(&error);
+            // As tofu has it: in this mode 2 means that something would change.
+            let exit = if detailed { Exit::Unexpected } else { exit };
+            screen.note(&render::error::error(&screen.notes, &error));
+            screen.line(json::Line::error(screen.now(), &error, exit));
+            exit
+        }
+    }
+}
+
+async fn act(
+    argv0: &str,
+    options: Options,
+    asked: Asked,
+    screen: &Arc<Screen>,
+    host: &Arc<dyn Host>,
+) -> Result<Exit> {
+    let here = std::env::current_dir().map_err(|error| {
+        Error::new(ErrorKind::NotFound, "front::project", "find the current directory")
+            .help("change into a directory that exists")
+            .because(error)
+    })?;
+    let root = rustix::process::geteuid().is_root();
+    let place = Place::find(&options, &here, root)?;
+    if let Some(why) = place.why.as_deref().filter(|_| !screen.quiet) {
+        screen.note(&paragraph(&screen.notes, 0, Tone::Dim, why));
+    }
+    let settings = settings(&place.project)?;
+    let layout = Layout::new(&place.state);
+    let feed = Arc::new(Feed::default());
+    let engine = compose::engine(&layout, &place.project, &settings, Arc::clone(host), Arc::clone(&feed))?;
+    let called = Called::new(argv0, &options);
+    let (screen, host) = (Arc::clone(screen), Arc::clone(host));
+    let session = Session { options, screen, host, place, layout, settings, engine, feed, called };
+    flow::run(&session, asked).await
+}
+
+fn settings(project: &Path) -> Result<Settings> {
+    match Settings::find(project) {
+        Some(path) => Settings::read(&path),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// Help goes to standard output, a mistake to standard error.
+fn said(ended: &cli::Ended) -> Exit {
+    // A reader that went away: the exit code still says how it went.
+    let _ = match ended.exit {
+        Exit::Done => std::io::stdout().lock().write_all(ended.text.as_bytes()),
+        _ => std::io::stderr().lock().write_all(ended.text.as_bytes()),
+    };
+    ended.exit
+}

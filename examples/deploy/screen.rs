@@ -33,6 +33,8 @@ pub struct Screen {
     pub quiet: bool,
     /// Whether nothing is changed: every line says so.
     pub dry_run: bool,
+    /// Whether standard error is a terminal that can show bars.
+    pub bars: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
     into: Option<Mutex<File>>,
@@ -72,6 +74,9 @@ impl Screen {
             json,
             quiet: options.quiet || options.progress == ProgressMode::Quiet,
             dry_run: options.dry_run,
+            bars: err
+                && env("TERM").is_none_or(|term| term != "dumb")
+                && env("CI").is_none_or(|ci| ci.is_empty()),
             interactive: !json && err && io::stdin().is_terminal(),
             into,
             host,
@@ -102,6 +107,20 @@ impl Screen {
         if !self.json {
             write(&mut io::stderr().lock(), &self.marked(text));
         }
+    }
+
+    /// A question on standard error, and the line that answers it; `None` at the end of the input.
+    pub async fn ask(&self, question: &str) -> Option<String> {
+        write(&mut io::stderr().lock(), question);
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // A thread of its own: a read that nobody answers must not hold the end of the program.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = io::stdin().read_line(&mut line).unwrap_or(0);
+            // Nobody waits any more when the program was interrupted at the question.
+            let _ = sender.send((read > 0).then_some(line));
+        });
+        answer.await.ok().flatten()
     }
 
     /// A line of JSON.

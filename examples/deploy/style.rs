@@ -21,6 +21,9 @@ pub struct Style {
     pub full: bool,
 }
 
+/// Text without anything: for sentences inside of other things.
+pub const PLAIN: Style = Style { width: 1000, color: false, unicode: false, full: false };
+
 /// What a piece of text is; colour repeats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {

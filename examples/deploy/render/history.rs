@@ -10,19 +10,13 @@ use code_core::{Address, Digest, StepId};
 use crate::render::time;
 use crate::style::{Cell, Style, Tone, cell, table};
 
-/// The last `limit` events of a deployment.
-pub fn history(style: &Style, events: &[(Seq, Event)], limit: usize) -> String {
-    let rows: Vec<Vec<Cell>> = lines(events)
-        .into_iter()
-        .rev()
-        .take(limit)
-        .rev()
+/// The last `limit` of these lines.
+pub fn page(style: &Style, lines: &[Line], limit: usize) -> String {
+    let rows: Vec<Vec<Cell>> = lines[lines.len().saturating_sub(limit)..]
+        .iter()
         .map(|line| {
-            vec![
-                cell(Tone::Dim, line.seq.to_string()),
-                cell(Tone::Dim, line.at),
-                cell(line.tone, line.message),
-            ]
+            let seq = line.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+            vec![cell(Tone::Dim, seq), cell(Tone::Dim, &line.at), cell(line.tone, &line.message)]
         })
         .collect();
     if rows.is_empty() { "nothing has happened yet\n".to_owned() } else { table(style, 0, &rows) }
@@ -31,8 +25,8 @@ pub fn history(style: &Style, events: &[(Seq, Event)], limit: usize) -> String {
 /// One event as a person reads it.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its place.
-    pub seq: Seq,
+    /// Its place in the journal; `None`: the keeper saw it.
+    pub seq: Option<Seq>,
     /// When, to the second.
     pub at: String,
     /// What.
@@ -48,7 +42,7 @@ pub fn lines(events: &[(Seq, Event)]) -> Vec<Line> {
         .iter()
         .map(|(seq, event)| {
             let (message, tone) = names.tell(&event.body);
-            Line { seq: *seq, at: time::moment(event.at), message, tone }
+            Line { seq: Some(*seq), at: time::moment(event.at), message, tone }
         })
         .collect()
 }
@@ -187,8 +181,8 @@ mod tests {
     #[test]
     fn a_run_is_told() {
         let events = samples::events();
-        insta::assert_snapshot!(history(&WIDE, &events, 100));
-        insta::assert_snapshot!(history(&NARROW, &events, 3));
-        assert_eq!(history(&WIDE, &[], 5), "nothing has happened yet\n");
+        insta::assert_snapshot!(page(&WIDE, &lines(&events), 100));
+        insta::assert_snapshot!(page(&NARROW, &lines(&events), 3));
+        assert_eq!(page(&WIDE, &[], 5), "nothing has happened yet\n");
     }
 }

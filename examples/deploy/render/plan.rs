@@ -115,6 +115,7 @@ fn back(plan: &Plan, step: &Step) -> String {
     let action = match (step.change.action, step.change.reversal.to()) {
         (_, None) => None,
         (_, Some(to)) if to.want.is_none() => Some("delete it"),
+        (Action::Create, _) => Some("keep it"),
         (Action::Delete, _) => Some("make it again"),
         (Action::Replace, _) => Some("put the old one back"),
         _ => Some("change it back"),
@@ -173,7 +174,7 @@ fn way_back(style: &Style, plan: &Plan) -> String {
     let stuck: Vec<_> = way.iter().filter(|undo| undo.action.is_none()).collect();
     let total = way.len();
     if stuck.is_empty() {
-        let how = if total == 1 { "the step".to_owned() } else { format!("all {total} steps") };
+        let how = if total == 1 { "the step".to_owned() } else { format!("each of the {total} steps") };
         let rest = format!(": {how} can be taken back; if one fails, what was done is undone");
         return heading(style, Tone::Strong, "Way back", &rest);
     }

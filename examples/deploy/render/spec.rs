@@ -24,20 +24,28 @@ pub fn spec(style: &Style, spec: &Spec, origins: &Origins) -> String {
             ["components", index, ..] => {
                 if component != Some(index.to_owned()) {
                     component = Some(index.to_owned());
-                    let name =
-                        value.pointer(&format!("/components/{index}/name")).map(plain).unwrap_or_default();
-                    rows.push(vec![cell(Tone::Strong, name)]);
+                    let name = format!("/components/{index}/name");
+                    let shown = value.pointer(&name).map(plain).unwrap_or_default();
+                    rows.push(vec![
+                        cell(Tone::Strong, shown),
+                        cell(Tone::Plain, ""),
+                        origin(origins.get(&name)),
+                    ]);
                 }
                 ("  ", parts[2..].join(" "))
             }
             _ => ("", parts.join(" ")),
         };
+        // A component's name is the heading of its values.
+        if matches!(parts[..], ["components", _, "name"]) {
+            continue;
+        }
         let Some(leaf) = value.pointer(&at) else { continue };
         if !style.full && is_boring(&at, leaf, origins, &value) {
             continue;
         }
         let name = name.replace('_', " ").replace("target ", "").replace("replicas max", "replicas");
-        let width = if style.full { usize::MAX } else { 36 };
+        let width = if style.full { usize::MAX } else { 24 };
         rows.push(vec![
             cell(Tone::Plain, format!("{depth}{name}")),
             cell(Tone::Plain, shorten(style, &shown(leaf), width)),
@@ -75,7 +83,7 @@ fn origin(origin: Option<&Origin>) -> Cell {
 /// Whether a value says nothing that a person asked for or has to know: it is as it always is.
 fn is_boring(at: &str, leaf: &Value, origins: &Origins, spec: &Value) -> bool {
     let defaulted = matches!(origins.get(at), Some(Origin::Default { .. }));
-    if at == "/version" || at.ends_with("/name") && at.starts_with("/components/") && defaulted {
+    if at == "/version" {
         return true;
     }
     // "replicas 3" for a fixed number; both ends where they differ.

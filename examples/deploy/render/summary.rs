@@ -8,7 +8,6 @@ use code_core::provider::Action;
 use code_core::status::State;
 use code_core::{Address, Deployment};
 
-use crate::PROGRAM;
 use crate::render::time;
 use crate::style::{Style, Tone, cell, heading, paragraph, table};
 
@@ -64,8 +63,16 @@ pub fn endpoints(state: &State) -> Vec<(Address, String)> {
         .collect()
 }
 
-/// What to know at the end of a run: how it went, the addresses, and the commands for what comes next.
-pub fn summary(style: &Style, plan: &Plan, outcome: Outcome, state: &State, took: Duration) -> String {
+/// What to know at the end of a run: how it went, the addresses, and the commands for what comes next;
+/// `command` makes of `status` what can be copied into a shell.
+pub fn summary(
+    style: &Style,
+    plan: &Plan,
+    outcome: Outcome,
+    state: &State,
+    took: Duration,
+    command: &dyn Fn(&str) -> String,
+) -> String {
     let took = time::duration(took);
     let deployment = &plan.deployment;
     let (word, tone) = match outcome {
@@ -102,36 +109,39 @@ pub fn summary(style: &Style, plan: &Plan, outcome: Outcome, state: &State, took
     if !kept.is_empty() {
         text.push_str(&paragraph(style, 2, Tone::Plain, &format!("data kept: {}", kept.join(", "))));
     }
-    text.push_str(&table(style, 2, &next(plan, outcome, state)));
+    text.push_str(&table(style, 2, &next(plan, outcome, state, command)));
     text
 }
 
-fn next(plan: &Plan, outcome: Outcome, state: &State) -> Vec<Vec<crate::style::Cell>> {
+fn next(
+    plan: &Plan,
+    outcome: Outcome,
+    state: &State,
+    command: &dyn Fn(&str) -> String,
+) -> Vec<Vec<crate::style::Cell>> {
     let environment = plan.deployment.environment();
     let mut rows = Vec::new();
-    let mut row = |what: &str, command: String| {
-        rows.push(vec![cell(Tone::Dim, what), cell(Tone::Plain, command)]);
+    let mut row = |what: &str, rest: String| {
+        rows.push(vec![cell(Tone::Dim, what), cell(Tone::Plain, command(&rest))]);
     };
     match outcome {
-        Outcome::Succeeded if plan.spec.is_none() => {
-            row("history", format!("{PROGRAM} history -e {environment}"))
-        }
+        Outcome::Succeeded if plan.spec.is_none() => row("history", format!("history -e {environment}")),
         Outcome::Succeeded => {
-            row("status", format!("{PROGRAM} status"));
-            row("logs", format!("{PROGRAM} logs -f -e {environment}"));
+            row("status", "status".to_owned());
+            row("logs", format!("logs -f -e {environment}"));
             let earlier = state.revisions.iter().any(|r| {
                 r.number < plan.revision && r.spec.is_some() && r.outcome == Some(Outcome::Succeeded)
             });
             if earlier {
-                row("roll back", format!("{PROGRAM} rollback -e {environment}"));
+                row("roll back", format!("rollback -e {environment}"));
             } else {
-                row("take down", format!("{PROGRAM} destroy -e {environment}"));
+                row("take down", format!("destroy -e {environment}"));
             }
         }
-        Outcome::RolledBack => row("what happened", format!("{PROGRAM} history -e {environment}")),
+        Outcome::RolledBack => row("what happened", format!("history -e {environment}")),
         Outcome::Failed | Outcome::Cancelled => {
-            row("how it is", format!("{PROGRAM} status"));
-            row("what happened", format!("{PROGRAM} history -e {environment}"));
+            row("how it is", "status".to_owned());
+            row("what happened", format!("history -e {environment}"));
         }
     }
     rows
@@ -158,9 +168,12 @@ mod tests {
         let plan = samples::first_plan();
         let state = samples::state();
         let took = Duration::from_millis(4230);
-        insta::assert_snapshot!(summary(&WIDE, &plan, Outcome::Succeeded, &state, took));
-        insta::assert_snapshot!(summary(&NARROW, &plan, Outcome::Succeeded, &state, took));
-        insta::assert_snapshot!(summary(&WIDE, &plan, Outcome::RolledBack, &State::default(), took));
+        let page = |style, outcome, state| {
+            summary(style, &plan, outcome, state, took, &|rest| format!("deploy {rest}"))
+        };
+        insta::assert_snapshot!(page(&WIDE, Outcome::Succeeded, &state));
+        insta::assert_snapshot!(page(&NARROW, Outcome::Succeeded, &state));
+        insta::assert_snapshot!(page(&WIDE, Outcome::RolledBack, &State::default()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub fn verdicts(style: &Style, of: &str, reports: &[Report], accepted: &BTreeSet
     let findings: Vec<&Finding> = reports.iter().flat_map(|report| &report.findings).collect();
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (fails, unknowns, passes) = (count(Verdict::Fail), count(Verdict::Unknown), count(Verdict::Pass));
-    let open = findings.iter().all(|finding| opens(finding, accepted));
+    let open = is_open(reports, accepted);
     let scanners: Vec<&str> = reports.iter().map(|report| report.scanner.as_str()).collect();
     let by = if scanners.is_empty() { "nobody".to_owned() } else { scanners.join(", ") };
     let (head, tone) = if open { ("Gate PASS", Tone::Good) } else { ("Gate STOP", Tone::Bad) };
@@ -61,6 +61,11 @@ pub fn one(style: &Style, finding: &Finding, accepted: &BTreeSet<String>) -> Str
         text.push_str(&paragraph(style, 11, Tone::Plain, &how));
     }
     text
+}
+
+/// Whether nothing in the reports keeps the gate closed, as far as reports alone can tell.
+pub fn is_open(reports: &[Report], accepted: &BTreeSet<String>) -> bool {
+    reports.iter().flat_map(|report| &report.findings).all(|finding| opens(finding, accepted))
 }
 
 fn opens(finding: &Finding, accepted: &BTreeSet<String>) -> bool {

@@ -1,0 +1,164 @@
+//! What the components wrote: the ends of their log files, and on as they write.
+//!
+//! Lines of several components stand behind their name; the files themselves hold only their own bytes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use code_core::{Error, ErrorKind, Result};
+use code_nlp::resolve::Filter;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::json::Line;
+use crate::session::Session;
+use crate::style::{Tone, printable};
+
+/// How often a followed file is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// The most that is read back of a file to find its last lines, in bytes.
+const BACK: u64 = 1024 * 1024;
+
+/// Shows the last `lines` lines of each component; with `follow`, on until interrupted.
+///
+/// # Errors
+/// `front::no-logs` where the component has written nothing or is not there.
+pub async fn logs(session: &Session, filter: &Filter, follow: bool, lines: usize) -> Result<Exit> {
+    let mut files = BTreeMap::new();
+    find(session, filter, &mut files).await?;
+    if files.is_empty() && !follow {
+        return Err(none(session, filter).await);
+    }
+    for (path, file) in &mut files {
+        let text = last(path, lines, &mut file.at);
+        show(session, file, &text);
+    }
+    if !follow {
+        return Ok(Exit::Done);
+    }
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+            () = session.host.sleep(LOOK) => {}
+        }
+        find(session, filter, &mut files).await?;
+        for (path, file) in &mut files {
+            let text = more(path, &mut file.at);
+            show(session, file, &text);
+        }
+    }
+}
+
+/// A log file that is being read.
+#[derive(Debug)]
+struct Followed {
+    name: String,
+    at: u64,
+    /// The beginning of a line whose end has not been written yet.
+    rest: String,
+}
+
+async fn find(session: &Session, filter: &Filter, files: &mut BTreeMap<PathBuf, Followed>) -> Result<()> {
+    for deployment in session.engine.deployments().await? {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        if !fits(&filter.application, deployment.application())
+            || !fits(&filter.environment, deployment.environment())
+        {
+            continue;
+        }
+        let Ok(dir) = std::fs::read_dir(session.layout.logs(&deployment)) else { continue };
+        for entry in dir.flatten() {
+            let path = entry.path();
+            let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".log"))
+            else {
+                continue;
+            };
+            let component = name.split('.').next().unwrap_or(name);
+            if filter.components.is_empty() || filter.components.iter().any(|wanted| wanted == component) {
+                let name = name.to_owned();
+                files.entry(path).or_insert(Followed { name, at: 0, rest: String::new() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The last lines of a file; `at` is then behind them.
+fn last(path: &Path, lines: usize, at: &mut u64) -> String {
+    let size = path.metadata().map_or(0, |meta| meta.len());
+    *at = size.saturating_sub(BACK);
+    let text = more(path, at);
+    let all: Vec<&str> = text.split_inclusive('\n').collect();
+    all[all.len().saturating_sub(lines)..].concat()
+}
+
+/// What was written since; a file that became smaller is read from its beginning.
+fn more(path: &Path, at: &mut u64) -> String {
+    let Ok(mut file) = File::open(path) else { return String::new() };
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    if size < *at {
+        *at = 0;
+    }
+    let mut bytes = Vec::new();
+    if file.seek(SeekFrom::Start(*at)).and_then(|_| file.take(BACK).read_to_end(&mut bytes)).is_err() {
+        return String::new();
+    }
+    *at += bytes.len() as u64;
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn show(session: &Session, file: &mut Followed, text: &str) {
+    let whole = std::mem::take(&mut file.rest) + text;
+    let mut page = String::new();
+    for line in whole.split_inclusive('\n') {
+        let Some(line) = line.strip_suffix('\n') else {
+            line.clone_into(&mut file.rest);
+            continue;
+        };
+        let name = session.screen.style.paint(Tone::Dim, format!("{} |", file.name));
+        page.push_str(&format!("{name} {}\n", printable(line)));
+        if session.screen.wants_json() {
+            let data = json!({ "process": file.name, "line": line });
+            session.screen.line(Line::new("log_line", session.host.now(), line, data));
+        }
+    }
+    if !page.is_empty() {
+        session.screen.page(&page);
+    }
+}
+
+async fn none(session: &Session, filter: &Filter) -> Error {
+    let what = match filter.components.first() {
+        Some(component) => format!("find a log of `{component}`"),
+        None => "find a log".to_owned(),
+    };
+    let deployed = session.chosen().await.unwrap_or_default();
+    let names: Vec<String> = deployed.iter().map(ToString::to_string).collect();
+    Error::new(ErrorKind::NotFound, "front::no-logs", what)
+        .help(format!("`{}` lists what is deployed and its components", session.called.command("status")))
+        .with("deployments", if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_end_first_and_then_what_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.r1.0.log");
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        let mut at = 0;
+        assert_eq!(last(&path, 2, &mut at), "two\nthree\n");
+        assert_eq!(more(&path, &mut at), "");
+        File::options().append(true).open(&path).unwrap().write_all(b"four\n").unwrap();
+        assert_eq!(more(&path, &mut at), "four\n");
+        std::fs::write(&path, "anew\n").unwrap();
+        assert_eq!(more(&path, &mut at), "anew\n", "a rotated file is read from its beginning");
+    }
+}

@@ -1,0 +1,263 @@
+//! The commands that only look: status, history, cost, scan, doctor, explain, report, commands, completions.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use code_core::engine::Proposal;
+use code_core::provider::Health;
+use code_core::scanner::Cost;
+use code_core::{Error, ErrorKind, Result};
+use code_nlp::resolve::Filter;
+use code_providers::{KeeperEvent, keeper_events};
+use serde_json::{Value, json};
+
+use crate::cli::{self, Cli};
+use crate::exit::Exit;
+use crate::flow::propose::line;
+use crate::render::history::{Line, lines};
+use crate::render::{self, history as told, time, verdicts};
+use crate::session::Session;
+use crate::style::{Tone, cell, table};
+use crate::{PROGRAM, explain};
+
+/// How every deployment is now.
+///
+/// # Errors
+/// Those of the store.
+pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
+    let mut all = Vec::new();
+    for deployment in session.engine.deployments().await? {
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        if fits(&filter.application, deployment.application())
+            && fits(&filter.environment, deployment.environment())
+        {
+            let mut status = session.engine.status(&deployment).await?;
+            if !filter.components.is_empty() {
+                status.resources.retain(|r| filter.components.iter().any(|c| c == r.address.component()));
+            }
+            all.push(status);
+        }
+    }
+    let data: Vec<Value> = all.iter().map(render::status::to_json).collect();
+    let page = render::status::status(&session.screen.style, &all);
+    let drift = render::status::has_drift(&all);
+    let message = format!("{} deployments{}", all.len(), if drift { ", with drift" } else { "" });
+    session.screen.answer("status", &message, &page, &data)?;
+    Ok(if drift { Exit::Drift } else { Exit::Done })
+}
+
+/// What happened, and what the keeper saw, in the order of time.
+///
+/// # Errors
+/// Those of the store; `front::nothing-deployed`.
+pub async fn history(session: &Session, limit: usize) -> Result<Exit> {
+    let mut page = String::new();
+    let mut data = Vec::new();
+    let chosen = session.chosen().await?;
+    for deployment in &chosen {
+        let events = session.engine.events(deployment).await?;
+        let seen = keeper_events(&session.place.state, deployment)?;
+        let mut all: Vec<(jiff::Timestamp, Line)> =
+            events.iter().map(|(_, event)| event.at).zip(lines(&events)).collect();
+        all.extend(seen.iter().map(|event| {
+            let at = time::moment(event.at);
+            (event.at, Line { seq: None, at, message: told_by_keeper(event), tone: Tone::Warn })
+        }));
+        all.sort_by_key(|(at, _)| *at);
+        let lines: Vec<Line> = all.into_iter().map(|(_, line)| line).collect();
+        if chosen.len() > 1 {
+            page.push_str(&session.screen.style.paint(Tone::Strong, format!("{deployment}\n")));
+        }
+        page.push_str(&told::page(&session.screen.style, &lines, limit));
+        let skip = events.len().saturating_sub(limit);
+        data.push(json!({
+            "deployment": deployment,
+            "events": events.iter().skip(skip)
+                .map(|(seq, event)| json!({ "seq": seq, "event": event })).collect::<Vec<_>>(),
+            "keeper": seen,
+        }));
+    }
+    if chosen.is_empty() {
+        page.push_str("nothing has happened yet\n");
+    }
+    session.screen.answer("history", &format!("{} deployments", chosen.len()), &page, &data)?;
+    Ok(Exit::Done)
+}
+
+/// `web/process.r1.0 restarted (1) as process 4711`.
+fn told_by_keeper(event: &KeeperEvent) -> String {
+    match &event.address {
+        Some(address) => format!("{address} {}", event.seen),
+        None => event.seen.to_string(),
+    }
+}
+
+/// What a spec costs.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn cost(session: &Session, proposal: &Proposal) -> Result<Exit> {
+    let reports = session.engine.judge(proposal).await?;
+    let cost: Option<&Cost> = reports.iter().find_map(|report| report.cost.as_ref());
+    let style = &session.screen.style;
+    let mut page = verdicts::cost(style, cost);
+    let rows: Vec<_> = cost
+        .iter()
+        .flat_map(|cost| &cost.items)
+        .map(|item| {
+            let price = item.monthly.map_or_else(|| "unknown".to_owned(), |price| format!("{price:.2}"));
+            vec![cell(Tone::Strong, &item.at), cell(Tone::Plain, price), cell(Tone::Dim, &item.why)]
+        })
+        .collect();
+    page.push_str(&table(style, 2, &rows));
+    session.screen.answer("cost", page.lines().next().unwrap_or_default(), &page, &cost)?;
+    Ok(Exit::Done)
+}
+
+/// What the scanners say of a spec.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn scan(session: &Session, proposal: &Proposal) -> Result<Exit> {
+    let reports = session.engine.judge(proposal).await?;
+    let accepted: BTreeSet<String> = session.options.accept.iter().cloned().collect();
+    let page = verdicts::verdicts(&session.screen.style, "spec", &reports, &accepted);
+    let open = verdicts::is_open(&reports, &accepted);
+    session.screen.answer("scan", if open { "pass" } else { "stop" }, &page, &reports)?;
+    Ok(if open { Exit::Done } else { Exit::Refused })
+}
+
+/// Which tools and providers are ready, and how to get what is missing.
+///
+/// # Errors
+/// `json::write`.
+pub async fn doctor(session: &Session) -> Result<Exit> {
+    let mut rows = Vec::new();
+    let mut data = Vec::new();
+    let mut problems = 0;
+    for (info, health) in session.engine.health().await {
+        let (word, tone, text) = match &health {
+            Ok(Health::Ready { version }) => ("PASS", Tone::Good, version.clone()),
+            Ok(Health::Missing { what, help }) => ("WARN", Tone::Warn, format!("{what} is missing: {help}")),
+            Ok(Health::Broken { why, help }) => ("FAIL", Tone::Bad, format!("{why}: {help}")),
+            Err(error) => {
+                ("FAIL", Tone::Bad, format!("{error}: {}", error.help_text().unwrap_or("see its log")))
+            }
+        };
+        problems += usize::from(word == "FAIL");
+        rows.push(vec![cell(tone, word), cell(Tone::Strong, &info.name), cell(Tone::Plain, text.clone())]);
+        data.push(json!({ "name": info.name, "state": word.to_lowercase(), "says": text }));
+    }
+    let (word, tone, text) = match writable(&session.place.state) {
+        Ok(()) => ("PASS", Tone::Good, format!("{} can be written", session.place.state.display())),
+        Err(error) => (
+            "FAIL",
+            Tone::Bad,
+            format!(
+                "{} cannot be written ({error}): choose another with --state",
+                session.place.state.display()
+            ),
+        ),
+    };
+    problems += usize::from(word == "FAIL");
+    rows.push(vec![cell(tone, word), cell(Tone::Strong, "state"), cell(Tone::Plain, text.clone())]);
+    data.push(json!({ "name": "state", "state": word.to_lowercase(), "says": text }));
+    let mut page = table(&session.screen.style, 0, &rows);
+    let end = match problems {
+        0 => "no problems found".to_owned(),
+        n => format!("{n} problems found"),
+    };
+    page.push_str(&format!("{end}\n"));
+    session.screen.answer("doctor", &end, &page, &data)?;
+    Ok(if problems == 0 { Exit::Done } else { Exit::Unexpected })
+}
+
+/// Whether a directory, or the nearest one above it that exists, can be written: asked without writing.
+fn writable(dir: &std::path::Path) -> std::io::Result<()> {
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
+    rustix::fs::access(there, rustix::fs::Access::WRITE_OK).map_err(std::io::Error::from)
+}
+
+/// What an error code means, or a list of all.
+///
+/// # Errors
+/// `explain::unknown-code`.
+pub fn explain_code(session: &Session, code: Option<&str>) -> Result<Exit> {
+    match code {
+        Some(code) => {
+            let page = explain::page(code)?;
+            session.screen.answer("explain", code, page, &json!({ "code": code, "page": page }))?;
+        }
+        None => {
+            let rows: Vec<_> = explain::list()
+                .map(|(code, first)| vec![cell(Tone::Strong, code), cell(Tone::Plain, first)])
+                .collect();
+            let codes: Vec<&str> = explain::list().map(|(code, _)| code).collect();
+            let page = table(&session.screen.style, 0, &rows);
+            session.screen.answer("explain", &format!("{} codes", codes.len()), &page, &codes)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The commands and what each does to the world.
+///
+/// # Errors
+/// `json::write`.
+pub fn commands(session: &Session) -> Result<Exit> {
+    let all = cli::list();
+    let rows: Vec<_> = all
+        .iter()
+        .map(|listed| {
+            let label = match listed.label {
+                cli::Label::ReadOnly => cell(Tone::Good, "read-only"),
+                cli::Label::Changes => cell(Tone::Warn, "changes"),
+                cli::Label::Destructive => cell(Tone::Bad, "destructive"),
+            };
+            vec![cell(Tone::Strong, &listed.name), label, cell(Tone::Plain, &listed.about)]
+        })
+        .collect();
+    let page = table(&session.screen.style, 0, &rows);
+    session.screen.answer("commands", &format!("{} commands", all.len()), &page, &all)?;
+    Ok(Exit::Done)
+}
+
+/// The completions for a shell.
+pub fn completions(session: &Session, shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+    session.screen.page(&String::from_utf8_lossy(&script));
+    Exit::Done
+}
+
+/// Writes the report of the last run as one HTML file.
+///
+/// # Errors
+/// `front::which-deployment`, `report::no-run`, `front::report-write`.
+pub async fn report(session: &Session) -> Result<Exit> {
+    let deployment = session.the_one().await?;
+    let events = session.engine.events(&deployment).await?;
+    let html = code_monitor::report::render(&events, None)?;
+    let default = || {
+        let name = format!("{}-{}.html", deployment.application(), deployment.environment());
+        session.place.state.join("reports").join(name)
+    };
+    let path = session.options.out.clone().unwrap_or_else(default);
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Failed, "front::report-write", "write the report")
+            .help("name a file in a directory that you may write: `--out FILE`")
+            .with("path", path.display().to_string())
+            .because(error)
+    };
+    if session.screen.dry_run {
+        session.screen.page(&format!("would write {}\n", path.display()));
+        return Ok(Exit::Done);
+    }
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    std::fs::write(&path, html).map_err(failed)?;
+    session.screen.page(&format!("report  {}\n", path.display()));
+    line(session, "report", "wrote the report", &json!({ "path": path }))?;
+    Ok(Exit::Done)
+}

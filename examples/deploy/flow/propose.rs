@@ -1,0 +1,349 @@
+//! The way of everything that changes something: show, judge, plan, show, ask, apply, tell.
+//!
+//! ```text
+//! Proposal ─▶ scene ─▶ spec ─▶ verdicts ─▶ plan ─▶ verdicts ─┬─ nothing to do ──▶ 0
+//!                                                             ├─ dry run ─────────▶ 0
+//!                                                             ├─ yes, or asked ──▶ run ─▶ summary
+//!                                                             └─ nobody to ask ──▶ saved plan, 4
+//! ```
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use code_core::checks::{Approval, How};
+use code_core::engine::{Finished, Planned, Proposal};
+use code_core::event::Outcome;
+use code_core::status::Phase;
+use code_core::{Deployment, Error, ErrorKind, Result};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::interrupt::interruptible;
+use crate::json::{self, Line};
+use crate::progress::{Board, Watch};
+use crate::render::{error, plan, spec, summary, time, verdicts};
+use crate::session::{Session, quoted};
+use crate::style::{Tone, cell, paragraph, printable, table};
+
+/// What happens to a proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// It is planned, shown and applied.
+    Apply,
+    /// It is only planned and shown.
+    Show,
+    /// It is planned, shown and saved.
+    Save(PathBuf),
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// How the program ends.
+    pub exit: Exit,
+    /// Whether the plan changes anything.
+    pub changes: bool,
+}
+
+impl Came {
+    fn of(exit: Exit, changes: bool) -> Result<Came> {
+        Ok(Came { exit, changes })
+    }
+}
+
+/// Takes a proposal the whole way.
+///
+/// # Errors
+/// Those of the engine; `front::confirm` where data would go and nobody confirmed it.
+pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Result<Came> {
+    let accepted: BTreeSet<String> = session.options.accept.iter().cloned().collect();
+    begin(session, &proposal).await?;
+    let reports = session.engine.judge(&proposal).await?;
+    if proposal.spec.is_some() {
+        session.screen.detail(&verdicts::verdicts(&session.screen.style, "spec", &reports, &accepted));
+        line(session, "judged", "judged the spec", &json!({ "of": "spec", "reports": reports }))?;
+    }
+    let planned = session.engine.plan(&proposal, &accepted).await?;
+    show_plan(session, &planned)?;
+    // The refusal says what keeps the gate closed.
+    session.engine.check(&planned).map_err(Error::from)?;
+    let changes = !planned.plan.steps.is_empty();
+    if let Goal::Save(path) = &goal {
+        save(session, &planned, path)?;
+        return Came::of(Exit::Done, changes);
+    }
+    let state = session.engine.state(&planned.plan.deployment).await?;
+    let rolled_out = state.current().is_some_and(|revision| revision.number == planned.plan.revision);
+    let gone = planned.plan.spec.is_none() && state.current().is_none();
+    if !changes && (rolled_out || gone) {
+        return Came::of(Exit::Done, false);
+    }
+    if goal == Goal::Show || session.screen.dry_run {
+        return Came::of(Exit::Done, changes);
+    }
+    if planned.plan.protected {
+        return Came::of(wait_for_another_person(session, &planned)?, changes);
+    }
+    let how = match consent(session, &planned).await? {
+        Consent::Given(how) => how,
+        Consent::Declined => {
+            session.screen.note("nothing was changed\n");
+            return Came::of(Exit::Declined, changes);
+        }
+        Consent::NobodyToAsk => {
+            let path = default_path(session, &planned);
+            save(session, &planned, &path)?;
+            let text = "nothing was changed: there is no terminal to ask at; `--yes` answers yes";
+            session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, text));
+            return Came::of(Exit::NeedsAnswer, changes);
+        }
+    };
+    let approval = Approval { plan: planned.plan.id, by: session.user(), at: session.host.now(), how };
+    Came::of(run(session, &planned, approval).await?, changes)
+}
+
+/// The first lines: where this happens, and what should exist.
+async fn begin(session: &Session, proposal: &Proposal) -> Result<()> {
+    let style = &session.screen.style;
+    session.screen.detail(&summary::scene(style, &scene(session, &proposal.deployment, proposal).await?));
+    if let Some(wanted) = &proposal.spec {
+        session.screen.detail(&spec::spec(style, wanted, &proposal.origins));
+        let data = json!({ "spec": wanted, "origins": proposal.origins });
+        line(session, "spec", &format!("spec of {}", proposal.deployment), &data)?;
+    }
+    Ok(())
+}
+
+async fn scene(session: &Session, deployment: &Deployment, proposal: &Proposal) -> Result<summary::Scene> {
+    let state = session.engine.state(deployment).await?;
+    let current = state.current().and_then(|revision| revision.spec.as_ref());
+    let platform = proposal.spec.as_ref().or(current).map(|spec| spec.target.platform);
+    Ok(summary::Scene {
+        deployment: deployment.clone(),
+        platform: platform.map_or("local", |platform| platform.as_str()).to_owned(),
+        user: session.user(),
+        state: session.place.state.display().to_string(),
+        run: state.runs + 1,
+    })
+}
+
+fn show_plan(session: &Session, planned: &Planned) -> Result<()> {
+    let style = &session.screen.style;
+    session.screen.page(&plan::plan(style, &planned.plan));
+    if !planned.plan.steps.is_empty() {
+        let text = verdicts::verdicts(style, "plan", &planned.plan_reports, &planned.accepted);
+        session.screen.detail(&text);
+    }
+    let counts = plan::counts(&crate::style::PLAIN, &planned.plan);
+    line(session, "planned", counts.trim(), &json!({ "plan": planned.plan }))?;
+    line(session, "judged", "judged the plan", &json!({ "of": "plan", "reports": planned.plan_reports }))
+}
+
+/// One line of JSON, where JSON goes anywhere.
+pub fn line(session: &Session, kind: &str, message: &str, data: &impl serde::Serialize) -> Result<()> {
+    if session.screen.wants_json() {
+        session.screen.line(Line::new(kind, session.host.now(), message, json::to_value(data)?));
+    }
+    Ok(())
+}
+
+/// Whether a person agreed, and how.
+enum Consent {
+    Given(How),
+    Declined,
+    NobodyToAsk,
+}
+
+async fn consent(session: &Session, planned: &Planned) -> Result<Consent> {
+    let deployment = &planned.plan.deployment;
+    let severe = planned.plan.delete_data;
+    if severe && !confirmed(session, deployment)? {
+        if !session.screen.interactive {
+            return Err(needs_confirm(deployment));
+        }
+        let question = summary::severe_prompt(&session.screen.notes, deployment);
+        let answer = session.screen.ask(&question).await.unwrap_or_default();
+        let same = answer.trim() == deployment.to_string();
+        return Ok(if same { Consent::Given(How::Prompt) } else { Consent::Declined });
+    }
+    if session.options.yes {
+        return Ok(Consent::Given(How::Option));
+    }
+    if !session.screen.interactive {
+        return Ok(Consent::NobodyToAsk);
+    }
+    let answer = session.screen.ask(&summary::prompt(&session.screen.notes, deployment)).await;
+    let yes = answer.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"));
+    Ok(if yes { Consent::Given(How::Prompt) } else { Consent::Declined })
+}
+
+/// Whether `--confirm` names the deployment; a wrong name is an error.
+///
+/// # Errors
+/// `front::confirm` where another name is given.
+pub fn confirmed(session: &Session, deployment: &Deployment) -> Result<bool> {
+    match &session.options.confirm {
+        None => Ok(false),
+        Some(name) if *name == deployment.to_string() => Ok(true),
+        Some(name) => Err(needs_confirm(deployment).with("given", name.clone())),
+    }
+}
+
+/// That data goes only with its name.
+pub fn needs_confirm(deployment: &Deployment) -> Error {
+    Error::new(
+        ErrorKind::NeedsAnswer,
+        "front::confirm",
+        format!("delete the data of {deployment} without its name as confirmation"),
+    )
+    .help(format!("if its data shall be gone for good: `--confirm {deployment}`"))
+}
+
+fn default_path(session: &Session, planned: &Planned) -> PathBuf {
+    match &session.options.out {
+        Some(path) => path.clone(),
+        None => session.place.state.join("plans").join(format!("{}.json", planned.plan.id.short())),
+    }
+}
+
+/// Saves a plan and says how it is applied.
+///
+/// # Errors
+/// `front::plan-save`.
+pub fn save(session: &Session, planned: &Planned, path: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Failed, "front::plan-save", "save the plan")
+            .help("name a file in a directory that you may write: `--out FILE`")
+            .with("path", path.display().to_string())
+            .because(error)
+    };
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    let text = serde_json::to_string_pretty(planned).map_err(|error| failed(error.into()))?;
+    std::fs::write(path, text + "\n").map_err(failed)?;
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let shown = quoted(&path.display().to_string());
+    let command = session.called.command(&format!("apply {shown}"));
+    let mut rows = vec![vec![cell(Tone::Strong, "saved"), cell(Tone::Plain, &shown)]];
+    if planned.plan.protected {
+        let approve = session.called.command(&format!("approve {shown}"));
+        rows.push(vec![cell(Tone::Dim, "approve, as another user"), cell(Tone::Plain, approve)]);
+    }
+    rows.push(vec![cell(Tone::Dim, "apply"), cell(Tone::Plain, &command)]);
+    // Not broken to the width: the command is to be copied whole.
+    let wide = crate::style::Style { width: 10_000, ..session.screen.style };
+    session.screen.page(&table(&wide, 0, &rows));
+    let data = json!({ "path": path, "command": command, "plan": planned.plan.id });
+    line(session, "saved", "saved the plan", &data)
+}
+
+fn wait_for_another_person(session: &Session, planned: &Planned) -> Result<Exit> {
+    let path = default_path(session, planned);
+    super::saved::open_approvals(session)?;
+    save(session, planned, &path)?;
+    let text = format!(
+        "nothing was changed: {} is protected, so another user of this machine has to approve the plan first",
+        planned.plan.deployment
+    );
+    session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
+    Ok(Exit::NeedsAnswer)
+}
+
+/// Carries out an approved plan, shows it going on, and tells how it ended.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn run(session: &Session, planned: &Planned, approval: Approval) -> Result<Exit> {
+    let board = Board::of(Some(&planned.plan));
+    let cancel = CancellationToken::new();
+    watched(session, board, &cancel, session.engine.apply(planned, approval, &cancel)).await
+}
+
+/// Awaits a run while it is shown, and tells how it ended.
+///
+/// # Errors
+/// Those of the run.
+pub async fn watched(
+    session: &Session,
+    board: Board,
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<Finished>>,
+) -> Result<Exit> {
+    let started = session.host.now();
+    let watch =
+        Watch::begin(&session.feed, &session.screen, session.view(), session.options.verbose > 0, board);
+    let finished = interruptible(&session.screen, cancel, work).await;
+    watch.end();
+    match finished {
+        Some(Ok(finished)) => tell(session, &finished, time::between(started, session.host.now())),
+        Some(Err(error)) => Err(error),
+        None => {
+            let text = format!("stopped in the middle; go on with: {}", session.called.command("resume"));
+            session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Exit> {
+    let exit = Exit::from(finished.outcome);
+    if let Some(failure) = &finished.error {
+        session.screen.note(&error::error(&session.screen.notes, failure));
+        session.screen.note(&failed_log(session, finished));
+        session.screen.line(Line::error(session.host.now(), failure, exit));
+    }
+    if let Some(run) = &finished.state.run {
+        let command = |rest: &str| session.called.command(rest);
+        let text = summary::summary(
+            &session.screen.style,
+            &run.plan,
+            finished.outcome,
+            &finished.state,
+            took,
+            &command,
+        );
+        session.screen.page(&text);
+        let endpoints: std::collections::BTreeMap<_, _> =
+            summary::endpoints(&finished.state).into_iter().collect();
+        let data = json!({
+            "deployment": run.plan.deployment,
+            "revision": run.plan.revision,
+            "run": finished.run,
+            "outcome": finished.outcome,
+            "endpoints": endpoints,
+            "seconds": took.as_secs_f64(),
+            "exit": exit.code(),
+        });
+        let word = crate::render::history::outcome_word(finished.outcome);
+        line(session, "finished", &format!("run {} {word}", finished.run), &data)?;
+    }
+    Ok(if finished.outcome == Outcome::Cancelled { Exit::Interrupted } else { exit })
+}
+
+/// The end of the log of the step that failed, and where all of it is.
+fn failed_log(session: &Session, finished: &Finished) -> String {
+    let Some(run) = &finished.state.run else { return String::new() };
+    let failed = run.steps.iter().position(|step| step.phase == Phase::Failed);
+    let Some(step) = failed.and_then(|i| run.plan.steps.get(i).map(|step| (step, &run.steps[i]))) else {
+        return String::new();
+    };
+    let (step, record) = step;
+    let path = session.layout.step_log(&run.plan.deployment, run.id, step.id, false, record.attempts.max(1));
+    let Ok(text) = std::fs::read_to_string(&path) else { return String::new() };
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = &lines[lines.len().saturating_sub(20)..];
+    let style = &session.screen.notes;
+    let mut page = paragraph(
+        style,
+        0,
+        Tone::Dim,
+        &format!("last {} lines of {} ({}):", tail.len(), step.address(), path.display()),
+    );
+    for line in tail {
+        page.push_str(&format!("  {}\n", printable(line)));
+    }
+    page
+}

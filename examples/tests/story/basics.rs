@@ -1,0 +1,140 @@
+//! One sentence to a running app with its database, and everything that one looks at afterwards.
+
+use crate::world::{World, http, try_http, until};
+
+/// Deploys, and goes the whole way of a newcomer.
+fn from_a_sentence_to_nothing(sentence: &str, engine: &str) {
+    let world = World::new();
+    let first = world.ok(&[sentence, "--yes"]);
+    // In this order: what was understood, the spec with origins, the verdicts, the plan, its way back, the end.
+    let mut rest = first.out.as_str();
+    for part in [
+        "Understood (by grammar)",
+        "^^^^^^",
+        "shop/staging",
+        "from your request: \"staging\"",
+        "Gate PASS of the spec",
+        "Plan ",
+        "Cost",
+        "Way back",
+        "to create",
+        "Deployed: shop/staging, revision 1",
+        "http://127.0.0.1:",
+        "status",
+        "logs",
+    ] {
+        let at =
+            rest.find(part).unwrap_or_else(|| panic!("`{part}` is missing, or not in its place: {first}"));
+        rest = &rest[at..];
+    }
+    assert!(first.err.contains("web/endpoint done"), "{first}");
+
+    // It answers, and what is written is read back: also after a restart, and at the same address.
+    let url = world.url();
+    assert_eq!(http(&url, "GET", "/", "").0, 200);
+    assert_eq!(http(&url, "POST", "/notes", "text=remember+the+milk").0, 303);
+    assert!(http(&url, "GET", "/notes", "").1.contains("remember the milk"));
+    assert!(http(&url, "GET", "/health", "").1.to_lowercase().contains(engine));
+    let before = world.processes();
+    world.ok(&["restart", "web", "--yes"]);
+    assert_ne!(world.processes(), before, "a restart makes another process");
+    assert_eq!(world.url(), url);
+    assert!(http(&url, "GET", "/notes", "").1.contains("remember the milk"));
+
+    // The same again: nothing restarted.
+    let running = world.processes();
+    let again = world.ok(&[sentence, "--yes"]);
+    assert!(again.out.contains("Nothing to do"), "{again}");
+    assert_eq!(world.processes(), running);
+
+    // Three, each of them healthy.
+    let scaled = world.ok(&["scale the web app to 3 in staging", "--yes"]);
+    assert!(scaled.out.contains("to create"), "{scaled}");
+    assert_eq!(world.processes().len(), 3);
+    assert_eq!(world.url(), url);
+    let status = world.ok(&["status"]);
+    assert!(status.out.contains("3 of 3 healthy"), "{status}");
+
+    // What happened, and what was written.
+    let history = world.ok(&["history"]);
+    for told in ["asked: scale the web app to 3", "approved plan", "succeeded", "healthy after"] {
+        assert!(history.out.contains(told), "`{told}` is not in {history}");
+    }
+    assert!(world.ok(&["logs", "web"]).out.contains("web"));
+    assert!(world.ok(&["what is running in staging?"]).out.contains("3 of 3 healthy"));
+    let report = world.path("report.html");
+    world.ok(&["report", "--out", report.to_str().unwrap()]);
+    assert!(std::fs::read_to_string(report).unwrap().contains("shop/staging"));
+
+    // Gone, but for the data, which the next deployment finds again.
+    let destroyed = world.ok(&["destroy", "--yes"]);
+    assert!(destroyed.out.contains("data kept"), "{destroyed}");
+    assert!(try_http(&url, "GET", "/", "").is_err(), "nothing listens any more");
+    world.ok(&[sentence, "--yes"]);
+    assert!(http(&world.url(), "GET", "/notes", "").1.contains("remember the milk"));
+
+    // Gone with its data only by its name.
+    world.fails(&["destroy", "--delete-data", "--yes"], 4, "--confirm shop/staging");
+    world.fails(&["destroy", "--delete-data", "--yes", "--confirm", "shop"], 4, "front::confirm");
+    world.ok(&["destroy", "--delete-data", "--yes", "--confirm", "shop/staging"]);
+    assert!(world.resources().is_empty());
+}
+
+#[test]
+fn a_web_app_with_sqlite() {
+    from_a_sentence_to_nothing("Deploy a web app with a SQLite database to staging", "sqlite");
+}
+
+#[test]
+fn a_web_app_with_postgresql() {
+    if !has_postgresql() {
+        return;
+    }
+    from_a_sentence_to_nothing("Deploy a web app with a PostgreSQL database to staging", "postgres");
+}
+
+/// Whether PostgreSQL is here; says so where it is not, so that nobody believes it was tested.
+pub(crate) fn has_postgresql() -> bool {
+    let here = World::new().json(&["doctor"])["data"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|one| one["name"] == "postgres" && one["state"] == "pass"));
+    if !here {
+        eprintln!("skipped: PostgreSQL is not on this machine (apt install postgresql)");
+    }
+    here
+}
+
+#[test]
+fn a_killed_app_comes_back_and_history_tells() {
+    let world = World::new();
+    world.ok(&["Deploy a web app with a SQLite database to staging", "--yes", "-q"]);
+    let url = world.url();
+    http(&url, "POST", "/notes", "text=still+here");
+    let before = world.processes();
+    kill(&before[0]);
+    until("the keeper has restarted it", || {
+        world.processes() != before && try_http(&url, "GET", "/notes", "").is_ok_and(|(code, _)| code == 200)
+    });
+    assert!(http(&url, "GET", "/notes", "").1.contains("still here"));
+    let history = world.ok(&["history"]);
+    assert!(history.out.contains("restarted"), "{history}");
+}
+
+#[test]
+fn stop_and_start_keep_the_data_and_the_address() {
+    let world = World::new();
+    world.ok(&["Deploy a web app with a SQLite database to staging", "--yes", "-q"]);
+    let url = world.url();
+    http(&url, "POST", "/notes", "text=kept");
+    world.ok(&["stop", "web", "--yes", "-q"]);
+    assert!(world.processes().is_empty());
+    assert_eq!(try_http(&url, "GET", "/", "").map_or(503, |(code, _)| code), 503);
+    world.ok(&["start", "--yes", "-q"]);
+    assert_eq!(world.url(), url);
+    assert!(http(&url, "GET", "/notes", "").1.contains("kept"));
+}
+
+fn kill(pid: &str) {
+    let pid = pid.trim_matches('"').parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
+}

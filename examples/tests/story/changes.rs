@@ -1,0 +1,81 @@
+//! What changes later: a user's own app, an update, a failure that is taken back, a rollback, drift.
+
+use crate::world::{World, http, until};
+
+/// A web app in a few lines of Python, of a version.
+fn app(world: &World, version: &str) {
+    world.write("Procfile", "web: python3 app.py\n");
+    world.write(
+        "app.py",
+        &format!(
+            "import http.server, os\n\
+             class App(http.server.BaseHTTPRequestHandler):\n\
+             \x20   def do_GET(self):\n\
+             \x20       self.send_response(200)\n\
+             \x20       self.end_headers()\n\
+             \x20       self.wfile.write(b'{version} ' + os.environ.get('DATABASE_URL', 'no database').split(':')[0].encode())\n\
+             \x20   def log_message(self, *args):\n\
+             \x20       print('asked', flush=True)\n\
+             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
+        ),
+    );
+}
+
+const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
+
+#[test]
+fn ones_own_app_is_updated_behind_the_same_address() {
+    let world = World::new();
+    app(&world, "one");
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let url = world.url();
+    assert_eq!(http(&url, "GET", "/", "").1, "one sqlite");
+    app(&world, "two");
+    world.ok(&["update the web app in staging", "--yes", "-q"]);
+    assert_eq!(world.url(), url);
+    assert_eq!(http(&url, "GET", "/", "").1, "two sqlite");
+    until("its log is read", || world.run(&["logs", "web"]).out.contains("asked"));
+
+    // Back to what it was, from the release and not from the project, which is gone.
+    std::fs::remove_file(world.project().join("app.py")).unwrap();
+    let back = world.ok(&["rollback", "--yes"]);
+    assert!(back.out.contains("Plan "), "{back}");
+    assert_eq!(http(&url, "GET", "/", "").1, "one sqlite");
+}
+
+#[test]
+fn a_version_that_does_not_start_is_taken_back() {
+    let world = World::new();
+    app(&world, "one");
+    world.settings("[components.web.health]\ntimeout_seconds = 5\n");
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let url = world.url();
+    world.write("app.py", "import sys\nprint('cannot go on like this')\nsys.exit(3)\n");
+    let failed = world.run(&["update the web app in staging", "--yes"]);
+    assert_eq!(failed.code, 5, "{failed}");
+    assert!(failed.err.contains("hint:"), "{failed}");
+    assert!(failed.out.contains("everything was taken back"), "{failed}");
+    assert_eq!(http(&url, "GET", "/", "").1, "one sqlite");
+    let status = world.ok(&["status"]);
+    assert!(status.out.contains("1 of 1 healthy"), "{status}");
+}
+
+#[test]
+fn drift_is_named_and_has_an_exit_code() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let data = world.state().join("data");
+    std::fs::remove_dir_all(data).unwrap();
+    let status = world.fails(&["status"], 10, "db");
+    assert!(status.out.contains("GONE") || status.out.contains("DRIFT"), "{status}");
+}
+
+#[test]
+fn an_app_without_a_known_start_is_an_error_that_helps() {
+    let world = World::new();
+    world.write("package.json", "{\"name\": \"x\"}");
+    let failed = world.run(&[SENTENCE, "--yes"]);
+    assert!([1, 2].contains(&failed.code), "{failed}");
+    assert!(failed.err.contains("hint:"), "{failed}");
+    assert!(world.resources().is_empty());
+}

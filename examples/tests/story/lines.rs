@@ -1,0 +1,168 @@
+//! JSON lines, exit codes, bad input, and everything that goes to scripts.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use front::json::Line;
+
+use crate::world::World;
+
+const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
+
+#[test]
+fn a_run_is_a_stream_of_lines_that_begins_with_its_version() {
+    let world = World::new();
+    let run = world.ok(&[SENTENCE, "--yes", "--json"]);
+    assert_eq!(run.err, "", "{run}");
+    let lines: Vec<Line> =
+        run.out.lines().map(|line| serde_json::from_str(line).expect("an envelope")).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line.kind.as_str()).collect();
+    assert_eq!(kinds.first(), Some(&"version"));
+    assert_eq!(kinds.last(), Some(&"finished"));
+    let mut rest = kinds.iter();
+    for kind in
+        ["understood", "spec", "judged", "planned", "run_started", "step_started", "step_done", "run_ended"]
+    {
+        assert!(rest.any(|is| *is == kind), "{kind} is missing or not in its place: {kinds:?}");
+    }
+    assert!(lines.iter().all(|line| !line.message.is_empty()));
+    let end = lines.last().unwrap();
+    assert!(
+        end.data["endpoints"]["web/endpoint"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("http://127.0.0.1:"))
+    );
+
+    // Nobody is asked: it ends at once and names the option.
+    let asked = world.run(&["destroy", "--json"]);
+    assert_eq!(asked.code, 4, "{asked}");
+}
+
+#[test]
+fn json_beside_the_output_changes_nothing_of_it() {
+    let world = World::new();
+    let path = world.path("run.jsonl");
+    let plain = world.ok(&["status"]);
+    let both = world.ok(&["status", "--json-into", path.to_str().unwrap()]);
+    assert_eq!((&plain.out, &plain.err), (&both.out, &both.err));
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    serde_json::from_str::<Line>(text.trim()).expect("an envelope");
+}
+
+#[test]
+fn no_escape_sequence_goes_into_a_pipe() {
+    let world = World::new();
+    let run = world.ok(&[SENTENCE, "--yes"]);
+    assert!(!run.out.contains('\x1b') && !run.err.contains('\x1b'), "{run}");
+    let colored = world.ok(&["status", "--color", "always"]);
+    assert!(colored.out.contains('\x1b'), "{colored}");
+}
+
+#[test]
+fn bad_input_is_told_and_changes_nothing() {
+    let world = World::new();
+    let spec = |text: &str| world.write("bad.yaml", text).display().to_string();
+    let cases: Vec<(Vec<String>, i32)> = vec![
+        (vec!["".into()], 2),
+        (vec!["   ".into()], 2),
+        (vec!["deploy\u{7} it now".into()], 2),
+        (vec!["deploy \u{202e} it now".into()], 2),
+        (vec!["deploy it ".repeat(5_000)], 2),
+        (vec!["What is the weather like in Paris?".into()], 4),
+        (vec!["Mets la base de données en production".into()], 4),
+        (vec!["fix it".into()], 4),
+        (vec!["statsu".into()], 2),
+        (vec!["explain".into(), "no::such-code".into()], 2),
+        (vec!["apply".into(), "/nonexistent".into()], 2),
+        (vec!["logs".into(), "nothing".into()], 2),
+        (vec!["destroy".into(), "--yes".into()], 2),
+        (vec!["--spec".into(), "/nonexistent.yaml".into(), "--yes".into()], 2),
+        (vec!["--spec".into(), spec("version: 7\ncomponents: []\n"), "--yes".into()], 2),
+        (vec!["status".into(), "--project".into(), "/nonexistent".into()], 2),
+    ];
+    for (mut args, code) in cases {
+        if args.len() == 1 && args[0] != "statsu" {
+            args.push("--yes".into());
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let ended = world.run(&args);
+        let shown: String = args.join(" ").chars().take(60).collect();
+        assert_eq!(ended.code, code, "{shown:?}: {}{}", ended.out, ended.err);
+        assert!(ended.err.contains("error"), "{shown:?}: {}", ended.err);
+        assert!(ended.err.contains("hint:"), "{shown:?} has no hint: {}", ended.err);
+        assert!(!ended.err.contains("panic"), "{}", ended.err);
+    }
+    assert!(world.json(&["status"])["data"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn hostile_names_are_refused() {
+    let world = World::new();
+    for name in ["../../x", "-rf", "$(x)", &"x".repeat(5_000)] {
+        let ended = world.run(&[SENTENCE, "--yes", &format!("--application={name}")]);
+        assert_eq!(ended.code, 2, "{name:.20}: {}", ended.err);
+        assert!(ended.err.contains("hint:"), "{}", ended.err);
+    }
+    assert!(world.json(&["status"])["data"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn ten_megabytes_on_standard_input_are_too_much() {
+    let world = World::new();
+    let mut child = world.command(&["-", "--yes"]).stdin(Stdio::piped()).spawn().expect("the binary runs");
+    let mut input = child.stdin.take().expect("standard input");
+    // It stops reading before the end: that is what is tested.
+    let _ = input.write_all(&b"deploy a web app ".repeat(600_000));
+    drop(input);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("request::too-long"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let world = World::new();
+    let mut child = world.command(&["explain"]).spawn().expect("the binary runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("an end");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panic"));
+}
+
+#[test]
+fn what_is_for_reading_only_is_labelled_and_writes_nothing() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let commands = world.json(&["commands"]);
+    let before = world.snapshot();
+    for command in commands["data"].as_array().unwrap() {
+        let name = command["name"].as_str().unwrap();
+        if command["label"] != "read-only" || name == "report" {
+            continue;
+        }
+        let mut args = vec![name];
+        if name == "plan" {
+            args.push(SENTENCE);
+        }
+        if name == "completions" {
+            args.push("bash");
+        }
+        let ended = world.run(&args);
+        assert!(ended.code == 0, "{ended}");
+        assert_eq!(world.snapshot(), before, "{name}");
+    }
+}
+
+#[test]
+fn init_writes_a_spec_that_deploys_and_never_overwrites() {
+    let world = World::new();
+    let init = world.ok(&["init"]);
+    let path = world.project().join("deploy.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("$schema"), "{text}");
+    assert!(init.out.contains("--spec"), "{init}");
+    world.ok(&["--spec", path.to_str().unwrap(), "--yes", "-q"]);
+    assert_eq!(world.processes().len(), 1);
+    world.fails(&["init"], 2, "front::init-exists");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}

@@ -1,0 +1,16 @@
+//! The stories that must work, each with the real binary, real processes and real databases on loopback.
+//!
+//! `cargo test -p examples` builds the binary first; `--test story` alone does not.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a story drives a program from outside, and what goes wrong in it is a failure of the test"
+)]
+
+mod basics;
+mod changes;
+mod lines;
+mod plans;
+mod terminal;
+mod world;

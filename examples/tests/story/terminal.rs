@@ -1,0 +1,128 @@
+//! A person at a terminal: asked, answering, interrupting.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::world::{Running, World, until};
+
+const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
+
+/// A command on a terminal of its own, and all that it showed so far.
+struct Terminal {
+    child: Running,
+    keys: File,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    fn open(world: &World, args: &[&str]) -> Terminal {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&controller).expect("a terminal");
+        unlockpt(&controller).expect("a terminal");
+        let name = ptsname(&controller, Vec::new()).expect("its name").into_string().expect("text");
+        let side = || File::options().read(true).write(true).open(&name).expect("its other side");
+        let mut command = world.command(args);
+        command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
+        let child: Child = command.spawn().expect("the binary runs");
+        drop(command);
+        let shown = Arc::new(Mutex::new(String::new()));
+        let mut reader = File::from(rustix::io::dup(&controller).expect("a second end"));
+        let seen = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n) = reader.read(&mut bytes) {
+                if n == 0 {
+                    break;
+                }
+                let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+            }
+        });
+        Terminal { child: Running(child), keys: File::from(controller), shown }
+    }
+
+    fn shown(&self) -> String {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wait_for(&self, text: &str) {
+        until(&format!("`{text}` is shown"), || self.shown().contains(text));
+    }
+
+    fn types(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).expect("keys");
+    }
+
+    fn interrupt(&self) {
+        let pid = Pid::from_child(&self.child.0);
+        kill_process(pid, Signal::INT).expect("it runs");
+    }
+
+    fn ends(&mut self) -> ExitStatus {
+        let mut ended = None;
+        until("it has ended", || {
+            ended = self.child.0.try_wait().expect("a child");
+            ended.is_some()
+        });
+        ended.expect("it has ended")
+    }
+}
+
+#[test]
+fn no_is_the_default_and_has_an_exit_code() {
+    let world = World::new();
+    let mut terminal = Terminal::open(&world, &[SENTENCE]);
+    terminal.wait_for("[y/N]");
+    terminal.types("\n");
+    assert_eq!(terminal.ends().code(), Some(11), "{}", terminal.shown());
+    assert!(world.resources().is_empty());
+}
+
+#[test]
+fn yes_deploys_with_bars() {
+    let world = World::new();
+    let mut terminal = Terminal::open(&world, &[SENTENCE]);
+    terminal.wait_for("[y/N]");
+    terminal.types("y\n");
+    assert_eq!(terminal.ends().code(), Some(0), "{}", terminal.shown());
+    terminal.wait_for("Deployed");
+    let shown = terminal.shown();
+    assert!(shown.contains("\x1b["), "bars move the cursor: {shown}");
+    assert!(shown.contains("web/endpoint done"), "{shown}");
+    assert_eq!(world.processes().len(), 1);
+}
+
+#[test]
+fn data_goes_only_with_its_name_typed() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    world.ok(&["destroy", "--yes", "-q"]);
+    let mut terminal = Terminal::open(&world, &["destroy", "--delete-data", "--yes"]);
+    terminal.wait_for("shop/staging` to go on");
+    terminal.types("yes\n");
+    assert_eq!(terminal.ends().code(), Some(11), "{}", terminal.shown());
+    let mut terminal = Terminal::open(&world, &["destroy", "--delete-data"]);
+    terminal.wait_for("shop/staging` to go on");
+    terminal.types("shop/staging\n");
+    assert_eq!(terminal.ends().code(), Some(0), "{}", terminal.shown());
+    assert!(world.resources().is_empty());
+}
+
+#[test]
+fn an_interrupt_stops_the_run_and_says_so() {
+    let world = World::new();
+    world.write("Procfile", "web: sleep 600\n");
+    world.settings("[components.web.health]\ntimeout_seconds = 300\n");
+    let mut terminal = Terminal::open(&world, &["Deploy a web app to staging", "--yes"]);
+    terminal.wait_for("started: create process");
+    terminal.interrupt();
+    terminal.wait_for("stopping");
+    assert_eq!(terminal.ends().code(), Some(130), "{}", terminal.shown());
+    let resumed = world.run(&["status"]);
+    assert!([0, 10].contains(&resumed.code), "{resumed}");
+}

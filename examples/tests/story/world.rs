@@ -1,0 +1,298 @@
+//! A project, a state directory and a home of their own for one story, and the real binary to run in it.
+//!
+//! Everything that a story starts listens on loopback only, and is stopped at its end, also when it fails:
+//! the keeper and all processes of the state directory are ended by their numbers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest that any wait of a story takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One story's world.
+#[derive(Debug)]
+pub(crate) struct World {
+    dir: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) line: String,
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let dir = tempfile::Builder::new().prefix("code-story-").tempdir().expect("a directory");
+        // As root, PostgreSQL runs as another user, who has to be able to enter.
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("permissions");
+        for name in ["shop", "home"] {
+            fs::create_dir(dir.path().join(name)).expect("a directory");
+        }
+        let world = World { dir };
+        world.settings("");
+        world
+    }
+
+    /// Writes the project's settings: a port of this story's own, and what else it needs.
+    pub(crate) fn settings(&self, more: &str) {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let offset = (std::process::id() % 40) as u16 * 40;
+        let port = std::iter::repeat_with(|| 8200 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 1600)
+            .find(free)
+            .expect("a free port");
+        self.write("code.toml", &format!("[components.web]\nport = {port}\n\n{more}"));
+    }
+
+    /// The project's directory; its name is the application's.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.dir.path().join("shop")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.project().join(".code")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.project().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(args).current_dir(self.project()).env_clear();
+        command.env("HOME", self.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("COLUMNS", "100");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        let output = self.command(args).output().expect("the binary runs");
+        Ended::of(args, output)
+    }
+
+    /// Runs a command that must end well.
+    pub(crate) fn ok(&self, args: &[&str]) -> Ended {
+        let ended = self.run(args);
+        assert_eq!(ended.code, 0, "{ended}");
+        ended
+    }
+
+    /// Runs a command that must end with this code and say this.
+    pub(crate) fn fails(&self, args: &[&str], code: i32, says: &str) -> Ended {
+        let ended = self.run(args);
+        assert_eq!(ended.code, code, "{ended}");
+        assert!(ended.err.contains(says) || ended.out.contains(says), "`{says}` is not in {ended}");
+        ended
+    }
+
+    /// The one answer of a query with `--json`.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let mut args = args.to_vec();
+        args.push("--json");
+        let ended = self.run(&args);
+        let mut lines = ended.lines();
+        assert_eq!(lines.len(), 1, "{ended}");
+        lines.remove(0)
+    }
+
+    /// The resources of the only deployment, as `status --json` has them.
+    pub(crate) fn resources(&self) -> Vec<Value> {
+        self.json(&["status"])["data"][0]["resources"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The process ids of the running web processes.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self
+            .resources()
+            .iter()
+            .filter(|resource| {
+                resource["kind"] == "process"
+                    && resource["address"].as_str().is_some_and(|a| a.starts_with("web/"))
+            })
+            .map(|resource| resource["outputs"]["pid"].to_string())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// The stable address of the web app.
+    pub(crate) fn url(&self) -> String {
+        let resources = self.resources();
+        let route = resources.iter().find(|resource| resource["kind"] == "route").expect("a route");
+        route["outputs"]["url"].as_str().expect("an address").to_owned()
+    }
+
+    /// Every byte of the state directory but the keeper's own, by path.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        collect(&self.state(), &mut all);
+        all
+    }
+}
+
+impl Drop for World {
+    /// Ends every process whose command or environment names this world's state directory, by its number.
+    fn drop(&mut self) {
+        if std::env::var_os("STORY_KEEP").is_some() {
+            return;
+        }
+        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // The keeper first would be best, and a second look finds what it started meanwhile.
+        loop {
+            let mut found = false;
+            for pid in processes() {
+                let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+                let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
+                if pid != std::process::id() as i32 && (names(of("cmdline")) || names(of("environ"))) {
+                    found = true;
+                    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                        // Gone already: that is what was wanted.
+                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                    }
+                }
+            }
+            if !found || Instant::now() > deadline {
+                break;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn processes() -> Vec<i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        // One that is dead and not yet taken away by its parent has no command any more.
+        .filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()))
+        .collect()
+}
+
+fn collect(dir: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.file_name().is_some_and(|name| name == "keeper" || name == "logs") {
+            continue;
+        }
+        if path.is_dir() {
+            all.insert(path.clone(), Vec::new());
+            collect(&path, all);
+        } else {
+            all.insert(path.clone(), fs::read(&path).unwrap_or_default());
+        }
+    }
+}
+
+impl Ended {
+    fn of(args: &[&str], output: Output) -> Ended {
+        Ended {
+            line: args.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Standard output as JSON lines.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{self}")))
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "deploy {} ended with {}\n--- out\n{}\n--- err\n{}",
+            self.line, self.code, self.out, self.err
+        )
+    }
+}
+
+/// The binary that cargo built beside this test.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    let target = test.parent().and_then(Path::parent).expect("a target directory");
+    let binary = target.join("examples/deploy");
+    assert!(
+        binary.is_file(),
+        "{} is missing: cargo builds it with `cargo test -p examples`",
+        binary.display()
+    );
+    binary
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// An answer over HTTP: its status and its body.
+pub(crate) fn http(url: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    try_http(url, method, path, body).unwrap_or_else(|error| panic!("{method} {url}{path}: {error}"))
+}
+
+/// The same, where nothing may answer.
+pub(crate) fn try_http(url: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let host = url.strip_prefix("http://").expect("http").trim_end_matches('/');
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let form = "application/x-www-form-urlencoded";
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nhost: {host}\r\norigin: http://{host}\r\nconnection: close\r\n\
+         content-type: {form}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    Ok((status, body))
+}
+
+/// A child that is ended when the story ends.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Gone already: that is what was wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
