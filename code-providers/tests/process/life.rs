@@ -11,6 +11,7 @@ use crate::world::{World, eventually, get, pid_of, port_of, read_all, runs, web,
 crate::trials!(
     a_process_is_started_kept_and_stopped,
     one_key_is_one_process,
+    what_runs_is_what_was_asked_for_last,
     a_setting_changes_in_place_and_a_program_does_not,
     what_ends_at_once_is_told_with_its_last_lines,
     what_is_not_healthy_in_time_is_stopped,
@@ -63,6 +64,24 @@ async fn one_key_is_one_process() {
     assert!(pids.windows(2).all(|pair| pair[0] == pair[1]), "{pids:?}");
     let started = world.seen().into_iter().filter(|seen| matches!(seen, Seen::Started { .. })).count();
     assert_eq!(started, 1);
+}
+
+async fn what_runs_is_what_was_asked_for_last() {
+    let world = World::new();
+    let (a, b) = (with(web("r1.0"), "env.NAME", "a"), with(web("r1.0"), "env.NAME", "b"));
+    let planned_when_nothing_was_there = world.plan(&b).await;
+    let first = world.apply(&a).await;
+    let second = world.provider_apply(&world.step(), &planned_when_nothing_was_there).await;
+    assert!(!runs(pid_of(&first)));
+    assert_eq!(get(port_of(&second), "/").await.1, "b");
+
+    // Taking another one's place is done once for a key, too.
+    let replace = world.plan(&a).await;
+    assert_eq!(replace.action, Action::Replace);
+    let ctx = world.step();
+    let third = world.provider_apply(&ctx, &replace).await;
+    let again = world.provider_apply(&ctx, &replace).await;
+    assert_eq!(pid_of(&again), pid_of(&third));
 }
 
 async fn futures<T>(calls: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {

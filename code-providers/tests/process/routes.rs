@@ -124,13 +124,14 @@ async fn what_is_under_way_is_finished() {
     let world = World::new();
     let (a, b) = (named(&world, "a").await, named(&world, "b").await);
     let port = free_port();
-    world.apply(&route(port, &[&a])).await;
+    let patient = |target| with(route(port, &[target]), "drain_seconds", serde_json::json!(60));
+    world.apply(&patient(&a)).await;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    stream.write_all(b"GET /slow/700 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /slow/4000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     // The request is on its way to `a` as soon as `a` has a connection more than its health check makes.
     let mut warm = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     keep_alive(&mut warm, "/slow/100").await;
-    world.apply(&route(port, &[&b])).await;
+    world.apply(&patient(&b)).await;
     world.delete(&web("a")).await;
     let mut reply = String::new();
     stream.read_to_string(&mut reply).await.unwrap();
