@@ -11,6 +11,8 @@ pub mod release;
 pub mod sample;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "process"))]
+mod users;
 
 #[cfg(feature = "process")]
 pub use process::{

@@ -31,7 +31,7 @@ pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>)
     let Some(major) = parse::major(&version) else {
         return Ok(Observed::Unknown(format!("{}/PG_VERSION names no version", dir.display())));
     };
-    let owner = owner::of_files(ctx.host(), &dir).await?;
+    let owner = owner::of_files(ctx.host(), &dir)?;
     let programs = all_programs(ctx.host()).await.into_iter().find(|programs| programs.major == major);
     Ok(Observed::Present(live(want, major, &owner, programs.as_ref())))
 }
@@ -105,7 +105,7 @@ pub(super) async fn plan(ctx: &Ctx, resource: &Resource, observed: &Observed) ->
         };
     }
     let programs = pick(ctx, wanted.major).await?;
-    let owner = owner::of_new(ctx.host()).await?;
+    let owner = owner::of_new(ctx.host())?;
     owner::check_way(&owner, &wanted.dir, ctx.state_dir())?;
     let what = format!("PostgreSQL {} cluster in {}", programs.major, wanted.dir.display());
     let create = Change::create(resource, Effects::one(Action::Create, what));
@@ -148,7 +148,7 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
     let wanted = Data::read(&want)?;
     if !wanted.dir.join("PG_VERSION").exists() {
         let programs = pick(ctx, wanted.major).await?;
-        let owner = owner::of_new(ctx.host()).await?;
+        let owner = owner::of_new(ctx.host())?;
         owner::open_way(&owner, &wanted.dir, ctx.state_dir())?;
         let password = ctx.secret_or_make(&wanted.superuser_password, connect::make_password).await?;
         make_cluster(ctx, &wanted.dir, &programs, &owner, &password).await?;

@@ -245,7 +245,7 @@ pub(super) async fn delete(ctx: &Ctx, prior: &Live) -> Result<()> {
 /// Runs statements in single-user mode (PostgreSQL, "postgres", `--single`), while no server runs.
 async fn without_a_server(ctx: &Ctx, wanted: &Database, dir: &Path, statements: &[String]) -> Result<()> {
     ctx.say("the server is stopped: deleting the database without it");
-    let owner = owner::of_files(ctx.host(), dir).await?;
+    let owner = owner::of_files(ctx.host(), dir)?;
     let command = Command::new(wanted.bin_dir.join("postgres"))
         .args(["--single", "-D"])
         .arg(dir)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use code_core::{Host, Result};
 
 use super::error;
+use crate::users::{self, User};
 
 /// Who may own a cluster when root deploys it, the best first.
 const SERVICE_USERS: [&str; 2] = ["postgres", "nobody"];
@@ -21,37 +22,28 @@ pub(super) struct Owner {
 }
 
 /// As whom a new cluster is made.
-pub(super) async fn of_new(host: &dyn Host) -> Result<Owner> {
-    if !matches!(host.user().as_str(), "root" | "0") {
+pub(super) fn of_new(host: &dyn Host) -> Result<Owner> {
+    if !is_root(host) {
         return Ok(Owner { name: String::new(), ids: None });
     }
-    let table = host.read(Path::new("/etc/passwd")).await?.unwrap_or_default();
-    let table = String::from_utf8_lossy(&table);
-    let found = SERVICE_USERS.iter().find_map(|name| user(&table, |user| user == *name, |_| true));
-    found.ok_or_else(error::no_user)
+    let User { name, uid, gid, .. } =
+        SERVICE_USERS.iter().find_map(|name| users::find(name)).ok_or_else(error::no_user)?;
+    Ok(Owner { name, ids: Some((uid, gid)) })
 }
 
 /// Who owns a cluster that is there.
-pub(super) async fn of_files(host: &dyn Host, dir: &Path) -> Result<Owner> {
-    let metadata = fs::metadata(dir).map_err(|cause| error::files("look at", dir, cause))?;
-    if !matches!(host.user().as_str(), "root" | "0") {
+pub(super) fn of_files(host: &dyn Host, dir: &Path) -> Result<Owner> {
+    if !is_root(host) {
         return Ok(Owner { name: String::new(), ids: None });
     }
-    let table = host.read(Path::new("/etc/passwd")).await?.unwrap_or_default();
-    let ids = (metadata.uid(), metadata.gid());
-    let named = user(&String::from_utf8_lossy(&table), |_| true, |uid| uid == ids.0);
-    Ok(Owner { name: named.map_or(ids.0.to_string(), |owner| owner.name), ids: Some(ids) })
+    let found = fs::metadata(dir).map_err(|cause| error::files("look at", dir, cause))?;
+    let uid = found.uid().to_string();
+    let name = users::find(&uid).map_or(uid, |user| user.name);
+    Ok(Owner { name, ids: Some((found.uid(), found.gid())) })
 }
 
-/// The first user of `/etc/passwd` (passwd(5)) with such a name and number.
-fn user(table: &str, name_is: impl Fn(&str) -> bool, uid_is: impl Fn(u32) -> bool) -> Option<Owner> {
-    table.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next().filter(|name| name_is(name))?;
-        let uid = fields.nth(1)?.parse().ok().filter(|uid| uid_is(*uid))?;
-        let gid = fields.next()?.parse().ok()?;
-        Some(Owner { name: name.to_owned(), ids: Some((uid, gid)) })
-    })
+fn is_root(host: &dyn Host) -> bool {
+    matches!(host.user().as_str(), "root" | "0")
 }
 
 /// Checks that the owner can get to `dir`, which need not exist yet. Directories of the state directory are
@@ -134,16 +126,6 @@ mod tests {
         ] {
             assert_eq!(enters(mode, owner, user), expect, "{mode:o} {owner:?} {user:?}");
         }
-    }
-
-    #[test]
-    fn a_user_is_found_by_name_and_by_number() {
-        let table =
-            "root:x:0:0:root:/root:/bin/sh\nbroken\npostgres:x:101:104::/var/lib/postgresql:/bin/sh\n";
-        let postgres = Some(Owner { name: "postgres".into(), ids: Some((101, 104)) });
-        assert_eq!(user(table, |name| name == "postgres", |_| true), postgres);
-        assert_eq!(user(table, |_| true, |uid| uid == 101), postgres);
-        assert_eq!(user(table, |name| name == "nobody", |_| true), None);
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Server {
         command.args(["-D", dir.to_str().unwrap(), "-p", &port.to_string(), "-k", ""]);
         command.args(["-c", "listen_addresses=127.0.0.1"]);
         command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        if let Some((uid, gid)) = owner::of_files(&LocalHost::new(), dir).await.unwrap().ids {
+        if let Some((uid, gid)) = owner::of_files(&LocalHost::new(), dir).unwrap().ids {
             command.uid(uid).gid(gid);
         }
         Server { child: command.spawn().unwrap(), log }

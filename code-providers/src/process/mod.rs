@@ -20,7 +20,7 @@ mod observe;
 mod plan;
 pub mod port;
 pub mod probe;
-mod users;
+mod user;
 mod want;
 
 use async_trait::async_trait;

@@ -7,7 +7,7 @@ use code_core::{Ctx, Error, ErrorKind, Expr, Layout, Result, Secret, Want};
 
 use super::keeper::{Job, KeptRoute, Place, PortWish, StopSignal};
 use super::probe::Probe;
-use super::{identity, users};
+use super::{identity, user};
 
 /// How long a process may take to become healthy where nothing is said.
 const READY_SECONDS: u64 = 60;
@@ -66,7 +66,7 @@ pub(super) async fn job(ctx: &Ctx, place: Place, want: &Want) -> Result<(Job, BT
         want.group("env").into_iter().partition(|(_, expr)| holds_secret(expr));
     let cwd: Option<PathBuf> = want.read("cwd")?;
     let user = want.read::<serde_json::Value>("user")?.map(|user| code_core::expr::plain(&user));
-    let user = user.filter(|user| !user.is_empty()).map(|user| users::find(&user)).transpose()?;
+    let user = user.filter(|user| !user.is_empty()).map(|name| user::find(&name)).transpose()?;
 
     let mut env: BTreeMap<String, String> =
         INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), ctx.host().env(name)?))).collect();
@@ -98,7 +98,7 @@ pub(super) async fn job(ctx: &Ctx, place: Place, want: &Want) -> Result<(Job, BT
         ready_seconds: want.read("health.timeout_seconds")?.unwrap_or(READY_SECONDS),
         stop_signal: stop_signal(want)?,
         grace_seconds: want.read("grace_seconds")?.unwrap_or(GRACE_SECONDS),
-        user: user.and_then(|user| user.switch()).transpose()?,
+        user: user.as_ref().map(user::switch).transpose()?.flatten(),
         log: log(ctx.state_dir(), &place),
         key: ctx.key().to_string(),
         want: want.clone(),

@@ -63,7 +63,8 @@ impl Provider for Sqlite {
         if let Some(unknown) = resource.wanted().references().pop_first() {
             return Ok(Observed::NotYet(unknown));
         }
-        let recorded = last.map(|live| path(&live.was)).transpose()?;
+        // What was recorded may be a database of another engine, which had this address before.
+        let recorded = last.and_then(|live| path(&live.was).ok());
         let path = match &resource.want {
             Some(want) => path(want)?,
             None => match &recorded {

@@ -93,6 +93,14 @@ async fn data_that_lies_elsewhere_is_not_forgotten() {
 }
 
 #[tokio::test]
+async fn it_can_take_the_place_of_another_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = Live { was: Want::new().with("dir", "/cluster"), ..live(Path::new("/x"), Vec::new()) };
+    let seen = observe(&resource(&dir.path().join("new.db")), Some(&other)).await;
+    assert_eq!(seen, Observed::Absent);
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_known_yet_is_said_so() {
     let server: Address = "disk/mount".parse().unwrap();
     let want = Want::new().with("path", Expr::output(&server, "path"));

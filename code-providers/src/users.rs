@@ -2,40 +2,19 @@
 
 use std::fs;
 
-use code_core::{Error, ErrorKind, Result};
-
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) home: String,
-    uid: u32,
-    gid: u32,
-}
-
-impl User {
-    /// The numbers to switch to; `None` where this process is that user already.
-    pub(super) fn switch(&self) -> Option<Result<(u32, u32)>> {
-        let me = rustix::process::geteuid();
-        if me.as_raw() == self.uid {
-            return None;
-        }
-        if me.is_root() {
-            return Some(Ok((self.uid, self.gid)));
-        }
-        let what = format!("run a process as `{}`", self.name);
-        Some(Err(Error::new(ErrorKind::Denied, "process::user", what)
-            .help("only root may run processes as another user: leave `user` out, or deploy as root")))
-    }
+pub(crate) struct User {
+    pub(crate) name: String,
+    /// Its home directory.
+    pub(crate) home: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// A user by name or by number.
-pub(super) fn find(wanted: &str) -> Result<User> {
-    let table = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    parse(&table, wanted).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "process::user", format!("find the user `{wanted}`"))
-            .help("make the user first (`useradd --system NAME`), or name another one")
-    })
+pub(crate) fn find(wanted: &str) -> Option<User> {
+    parse(&fs::read_to_string("/etc/passwd").unwrap_or_default(), wanted)
 }
 
 /// `name:password:uid:gid:comment:home:shell`, one user a line.
