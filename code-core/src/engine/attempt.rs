@@ -37,7 +37,8 @@ impl Attempt {
         outputs: &dyn Fn(&Address, &str) -> Option<Expr>,
     ) -> Option<Resource> {
         if undo {
-            return step.change.reversal.to().cloned();
+            let to = step.change.reversal.to()?;
+            return Some(Resource { want: to.want.as_ref().map(|want| want.bind(outputs)), ..to.clone() });
         }
         let want = step.symbolic.clone().or_else(|| step.change.resource.want.clone());
         let want = step.change.resource.want.is_some().then_some(want).flatten();
