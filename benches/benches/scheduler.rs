@@ -12,6 +12,7 @@ use code_core::provider::Class;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 type Edges = Vec<(usize, usize)>;
+type Shape = fn(usize) -> Edges;
 
 fn chain(steps: usize) -> Edges {
     (1..steps).map(|i| (i, i - 1)).collect()
@@ -65,7 +66,7 @@ fn run(mut scheduler: Scheduler) -> usize {
 
 fn schedule(c: &mut Criterion) {
     let mut group = c.benchmark_group("scheduler");
-    let shapes: [(&str, fn(usize) -> Edges); 3] = [("chain", chain), ("layers", layers), ("fan", fan)];
+    let shapes: [(&str, Shape); 3] = [("chain", chain), ("layers", layers), ("fan", fan)];
     for (shape, edges) in shapes {
         for steps in [100, 1_000, 10_000] {
             let Ok(graph) = Graph::new(steps, edges(steps)) else { continue };
