@@ -1,15 +1,15 @@
 //! What each action does to a draft.
 
 use code_core::diagnostic::Note;
-use code_core::intent::{Action, Component, Intent, Kind};
+use code_core::intent::{Action, Component, Intent};
 use code_core::spec::Origin;
-use code_core::{Deployment, Error, ErrorKind, Result};
+use code_core::{Error, ErrorKind, Result};
 
-use super::draft::{Draft, Fields, Sourced};
+use super::draft::{Draft, Fields};
 use super::fill::{self, Part};
 use super::place::Place;
 use super::words::Words;
-use super::{not_built, pick, top};
+use super::{find, needs, not_built, pick, promote, top};
 use crate::context::Context;
 
 /// What an action is read against, and what it tells.
@@ -50,7 +50,7 @@ pub(super) fn changed(base: Option<Draft>, intent: &Intent, scene: &mut Scene<'_
         Action::Update => update(&mut draft, intent, scene)?,
         Action::Scale => scale(&mut draft, intent, scene)?,
         Action::Restart => restart(&mut draft, intent, scene)?,
-        Action::Promote => promote(&mut draft, intent, scene)?,
+        Action::Promote => promote::promote(&mut draft, intent, scene)?,
         other => return Err(not_built(other.as_str(), "say it in another way")),
     }
     Ok(draft)
@@ -88,12 +88,12 @@ fn deploy(draft: &mut Draft, intent: &Intent, scene: &mut Scene<'_>) -> Result<(
             continue;
         }
         let said = if whole { &anonymous } else { said };
-        let claimed = Claimed {
+        let claimed = find::Claimed {
             parts: parts.iter().map(|part| part.index).collect(),
             names: intent.components.iter().filter_map(|other| other.name.clone()).collect(),
         };
         let at = format!("/components/{index}");
-        let place = find_or_add(said, &at, draft, &claimed, scene)?;
+        let place = find::find_or_add(said, &at, draft, &claimed, scene)?;
         parts.push(part(place, said, &at, draft, scene)?);
     }
     if parts.is_empty() {
@@ -109,7 +109,7 @@ fn everything(draft: &mut Draft, scene: &mut Scene<'_>) -> Result<Vec<Part>> {
     let listed = settings.component_names(scene.environment());
     for name in listed {
         if draft.index(name).is_none() {
-            fill::add_from_settings(name, draft, scene);
+            needs::add_from_settings(name, draft, scene);
         }
     }
     if draft.components.is_empty() {
@@ -156,7 +156,7 @@ fn picked(draft: &Draft, intent: &Intent, scene: &Scene<'_>) -> Result<Vec<Part>
 }
 
 /// The one component that runs an app's own code, where only the application was named.
-fn only_app(draft: &Draft, place: &str) -> Result<usize> {
+pub(super) fn only_app(draft: &Draft, place: &str) -> Result<usize> {
     let app = |i: &usize| fill::runs_code(draft.components[*i].kind());
     let apps: Vec<usize> = (0..draft.components.len()).filter(app).collect();
     match apps.as_slice() {
@@ -207,71 +207,14 @@ fn restart(draft: &mut Draft, intent: &Intent, scene: &mut Scene<'_>) -> Result<
     Ok(())
 }
 
-/// What a part is, as opposed to how many there are and where: what a promotion brings along.
-const PROMOTED: &[&str] =
-    &["/engine", "/version", "/image", "/source", "/build", "/start", "/release", "/health", "/schedule"];
-
-fn promote(draft: &mut Draft, intent: &Intent, scene: &mut Scene<'_>) -> Result<()> {
-    let context = scene.context;
-    let Some(from) = &intent.source_environment else {
-        return Err(Error::new(
-            ErrorKind::NeedsAnswer,
-            "resolve::question",
-            "act on the request: promote from which environment?",
-        )
-        .help("say it, for example \"promote shop from staging to production\""));
-    };
-    let from = Deployment::new(scene.place.deployment.application(), from)?;
-    let source = super::place::base(&from, context).ok_or_else(|| pick::nothing_deployed(&from, context))?;
-    let mut wanted: Vec<(usize, Option<usize>)> = Vec::new();
-    for (index, said) in intent.components.iter().enumerate() {
-        if !scene.names_application(said, &source) {
-            wanted.push((pick::existing(said, &source, &from.to_string())?, Some(index)));
-        }
-    }
-    if wanted.is_empty() {
-        wanted = (0..source.components.len()).map(|index| (index, None)).collect();
-    }
-    let origin = scene.words.origin("/source_environment");
-    let mut parts = Vec::new();
-    for (index, said) in wanted {
-        let fields = &source.components[index];
-        let name = fields.name().to_owned();
-        let place = match draft.index(&name) {
-            Some(place) => place,
-            None => {
-                let mut new = Fields::default();
-                new.set("/name", name.as_str(), origin.clone(), true);
-                new.set("/kind", fields.kind(), origin.clone(), true);
-                draft.components.push(new);
-                draft.components.len() - 1
-            }
-        };
-        let mut part = match said {
-            Some(at) => part(place, &intent.components[at], &format!("/components/{at}"), draft, scene)?,
-            None => Part::unsaid(place, draft),
-        };
-        let mut brought = Fields::default();
-        for (pointer, sourced) in &fields.0 {
-            if PROMOTED
-                .iter()
-                .any(|p| pointer == p || pointer.strip_prefix(p).is_some_and(|r| r.starts_with('/')))
-            {
-                brought.0.insert(
-                    pointer.clone(),
-                    Sourced { origin: origin.clone(), said: true, ..sourced.clone() },
-                );
-            }
-        }
-        part.said.under(brought);
-        part.needs.extend(fields.needs().into_iter().map(|need| (need, origin.clone())));
-        parts.push(part);
-    }
-    fill::fill_all(draft, parts, false, scene)
-}
-
 /// A part with what was said of it.
-fn part(index: usize, said: &Component, at: &str, draft: &Draft, scene: &Scene<'_>) -> Result<Part> {
+pub(super) fn part(
+    index: usize,
+    said: &Component,
+    at: &str,
+    draft: &Draft,
+    scene: &Scene<'_>,
+) -> Result<Part> {
     let mut part = Part::unsaid(index, draft);
     if let Some(replicas) = said.replicas
         && (replicas.min == Some(0) || replicas.max == Some(0))
@@ -295,131 +238,4 @@ fn part(index: usize, said: &Component, at: &str, draft: &Draft, scene: &Scene<'
     let origin = scene.words.origin(&format!("{at}/depends_on"));
     part.needs = said.depends_on.iter().map(|need| (need.clone(), origin.clone())).collect();
     Ok(part)
-}
-
-/// What other words of the same intent mean already.
-#[derive(Debug)]
-struct Claimed {
-    /// Places in the draft.
-    parts: Vec<usize>,
-    /// Names that are said.
-    names: Vec<String>,
-}
-
-/// The place of the component that the words mean, which is added where it is not there yet.
-fn find_or_add(
-    said: &Component,
-    at: &str,
-    draft: &mut Draft,
-    claimed: &Claimed,
-    scene: &mut Scene<'_>,
-) -> Result<usize> {
-    let place = scene.place.deployment.to_string();
-    let origin = |pointer: &str| scene.words.origin(&format!("{at}{pointer}"));
-    if let Some(name) = &said.name {
-        if let Some(index) = draft.index(name) {
-            let kind = draft.components[index].kind();
-            if said.kind.is_some_and(|said| said.as_str() != kind) && claimed.parts.contains(&index) {
-                let message = format!("call two components `{name}`");
-                return Err(Error::new(ErrorKind::Invalid, "resolve::contradiction", message)
-                    .help("give each its own name"));
-            }
-            if let Some(said) = said.kind.filter(|said| said.as_str() != kind) {
-                let message = format!("make `{name}` of {place}, which is a {kind}, a {said}");
-                return Err(Error::new(ErrorKind::Invalid, "resolve::contradiction", message)
-                    .help("give the new one another name, or destroy the old one first"));
-            }
-            return Ok(index);
-        }
-        let listed = scene.context.settings.parts(scene.environment(), name);
-        let listed = listed.iter().find_map(|(pointer, part)| Some((pointer, part.kind()?)));
-        let (kind, kind_origin) = match (said.kind, listed) {
-            (Some(kind), _) => (kind, origin("/kind")),
-            (None, Some((pointer, kind))) => {
-                (kind, scene.context.settings.origin(&format!("{pointer}/kind")))
-            }
-            (None, None) if said.image.is_some() || said.source.is_some() => {
-                (Kind::Web, Origin::default("no kind was said"))
-            }
-            (None, None) => {
-                return Err(Error::new(
-                    ErrorKind::NeedsAnswer,
-                    "resolve::question",
-                    format!("act on the request: what is `{name}`?"),
-                )
-                .help(format!("say what it is, for example \"deploy the web app {name}\""))
-                .with("choices", "web, api, worker, database"));
-            }
-        };
-        return Ok(add(name, origin("/name"), kind, kind_origin, draft));
-    }
-    let free = |index: &usize| {
-        !claimed.parts.contains(index)
-            && !claimed.names.iter().any(|name| name == draft.components[*index].name())
-    };
-    let taken: Vec<String> = draft.names().into_iter().chain(claimed.names.iter().cloned()).collect();
-    let Some(kind) = said.kind else {
-        if draft.components.iter().any(|part| fill::runs_code(part.kind())) {
-            return only_app(draft, &place);
-        }
-        let name = pick::free_name(Kind::Web, &taken);
-        let named = Origin::default("named after its kind");
-        return Ok(add(&name, named, Kind::Web, Origin::default("no kind was said"), draft));
-    };
-    let of_kind: Vec<usize> = (0..draft.components.len())
-        .filter(|i| draft.components[*i].kind() == kind.as_str())
-        .filter(free)
-        .collect();
-    let same_engine: Vec<usize> = of_kind
-        .iter()
-        .copied()
-        .filter(|i| said.engine.is_some() && draft.components[*i].text("/engine") == said.engine.as_deref())
-        .collect();
-    let found = if same_engine.is_empty() { of_kind } else { same_engine };
-    match found.as_slice() {
-        [] => {}
-        [one] => return Ok(*one),
-        several => {
-            // Those that never had a name of their own are taken in their order.
-            let unnamed = |name: &str| {
-                pick::is_default_name(kind, name)
-                    || !scene.context.settings.parts(scene.environment(), name).is_empty()
-            };
-            let index = several.iter().find(|i| unnamed(draft.components[**i].name()));
-            return index.copied().ok_or_else(|| {
-                let names: Vec<&str> = several.iter().map(|i| draft.components[*i].name()).collect();
-                Error::new(
-                    ErrorKind::NeedsAnswer,
-                    "resolve::ambiguous",
-                    format!("tell which {kind} of {place} is meant"),
-                )
-                .help(format!("say its name: {}; or give a new one a name of its own", names.join(", ")))
-                .with("choices", names.join(", "))
-            });
-        }
-    }
-    let settings = &scene.context.settings;
-    let listed: Vec<(&str, String)> = settings
-        .component_names(scene.environment())
-        .into_iter()
-        .filter(|name| !taken.iter().any(|taken| taken == name))
-        .filter_map(|name| {
-            let parts = settings.parts(scene.environment(), name);
-            let (pointer, _) = parts.iter().find(|(_, part)| part.kind() == Some(kind))?;
-            Some((name, pointer.clone()))
-        })
-        .collect();
-    let (name, name_origin) = match listed.as_slice() {
-        [(name, pointer)] => ((*name).to_owned(), settings.origin(pointer)),
-        _ => (pick::free_name(kind, &taken), Origin::default("named after its kind")),
-    };
-    Ok(add(&name, name_origin, kind, origin("/kind"), draft))
-}
-
-fn add(name: &str, name_origin: Origin, kind: Kind, kind_origin: Origin, draft: &mut Draft) -> usize {
-    let mut fields = Fields::default();
-    fields.set("/name", name, name_origin, true);
-    fields.set("/kind", kind.as_str(), kind_origin, true);
-    draft.components.push(fields);
-    draft.components.len() - 1
 }

@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use super::act::Scene;
 use super::draft::{Draft, Fields};
-use super::{SAMPLE, database, not_built, pick};
-use crate::context::Project;
+use super::{SAMPLE, database, files, needs, pick, port};
 
 /// A component that an intent is about.
 #[derive(Debug)]
@@ -50,11 +49,6 @@ pub(super) fn runs_code(kind: &str) -> bool {
     Kind::from_word(kind).is_some_and(|kind| matches!(kind, Web | Api | Worker | Job | Cron | Function))
 }
 
-/// Whether a source is an address rather than a directory.
-pub(crate) fn is_remote(source: &str) -> bool {
-    source.contains("://") || source.starts_with("git@") || source.starts_with("github.com/")
-}
-
 /// Fills in all parts that an intent is about; `update` where a change of what exists was asked for.
 pub(super) fn fill_all(
     draft: &mut Draft,
@@ -73,8 +67,8 @@ pub(super) fn fill_all(
         // What was only just added has a name and a kind, and nothing to go back to.
         let base = Some(draft.components[part.index].clone()).filter(|fields| fields.0.len() > 2);
         let mut said = part.said;
-        dependencies(&mut said, &part.needs, base.as_ref(), draft, part.index, scene)?;
-        let others: Vec<u16> = taken_ports(draft, part.index, scene);
+        needs::dependencies(&mut said, &part.needs, base.as_ref(), draft, part.index, scene)?;
+        let others: Vec<u16> = port::taken_ports(draft, part.index, scene);
         let platform = draft.top.text("/target/platform").and_then(platform).unwrap_or(Platform::Local);
         let at = At { base: base.as_ref(), update, platform, taken: &others };
         let fields = fill(said, &at, scene)?;
@@ -82,14 +76,14 @@ pub(super) fn fill_all(
             if draft.index(&need).is_some() {
                 continue;
             }
-            if !add_from_settings(&need, draft, scene) {
+            if !needs::add_from_settings(&need, draft, scene) {
                 return Err(pick::unknown_component(&need, draft, &scene.place.deployment.to_string()));
             }
             parts.push_back(Part::unsaid(draft.components.len() - 1, draft));
         }
         draft.components[part.index] = fields;
     }
-    wire(draft);
+    needs::wire(draft);
     Ok(())
 }
 
@@ -107,84 +101,6 @@ pub(super) struct At<'a> {
 
 fn platform(word: &str) -> Option<Platform> {
     serde_json::from_value(Value::String(word.to_owned())).ok()
-}
-
-/// Adds a component that only the settings know; false where they do not say what it is.
-pub(super) fn add_from_settings(name: &str, draft: &mut Draft, scene: &Scene<'_>) -> bool {
-    let settings = &scene.context.settings;
-    for (pointer, part) in settings.parts(scene.environment(), name) {
-        if let Some(kind) = part.kind() {
-            let mut fields = Fields::default();
-            fields.set("/name", name, settings.origin(&pointer), false);
-            fields.set("/kind", kind.as_str(), settings.origin(&format!("{pointer}/kind")), false);
-            draft.components.push(fields);
-            return true;
-        }
-    }
-    false
-}
-
-/// Turns names and kinds of what is needed into names.
-fn dependencies(
-    said: &mut Fields,
-    needs: &[(String, Origin)],
-    base: Option<&Fields>,
-    draft: &Draft,
-    index: usize,
-    scene: &Scene<'_>,
-) -> Result<()> {
-    let Some((_, origin)) = needs.first() else { return Ok(()) };
-    let mut names = base.map(Fields::needs).unwrap_or_default();
-    for (need, _) in needs {
-        let mut found: Vec<String> = Vec::new();
-        if draft.index(need).is_some() || !scene.context.settings.parts(scene.environment(), need).is_empty()
-        {
-            found.push(need.clone());
-        } else {
-            let of_kind = |(i, part): &(usize, &Fields)| *i != index && part.kind() == need;
-            found.extend(
-                draft.components.iter().enumerate().filter(of_kind).map(|(_, p)| p.name().to_owned()),
-            );
-        }
-        if found.is_empty() {
-            return Err(pick::unknown_component(need, draft, &scene.place.deployment.to_string()));
-        }
-        for name in found {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    said.set("/depends_on", names, origin.clone(), true);
-    Ok(())
-}
-
-/// An app whose words say nothing of what it needs gets the one database beside it: without its address,
-/// neither would be of use to the other.
-fn wire(draft: &mut Draft) {
-    let databases: Vec<String> =
-        draft.components.iter().filter(|c| c.kind() == "database").map(|c| c.name().to_owned()).collect();
-    let [database] = databases.as_slice() else { return };
-    if draft.components.iter().any(|c| c.has("/depends_on")) {
-        return;
-    }
-    for part in draft.components.iter_mut().filter(|part| runs_code(part.kind())) {
-        part.fill("/depends_on", vec![database.clone()], Origin::default("there is one database beside it"));
-    }
-}
-
-/// The ports of this and all other deployments' components, but the one at `index`.
-fn taken_ports(draft: &Draft, index: usize, scene: &Scene<'_>) -> Vec<u16> {
-    let port = |fields: &Fields| fields.number("/port").and_then(|port| u16::try_from(port).ok());
-    let here = draft.components.iter().enumerate().filter(|(i, _)| *i != index).filter_map(|(_, c)| port(c));
-    let there = scene
-        .context
-        .history
-        .deployed()
-        .filter(|(deployment, _)| **deployment != scene.place.deployment)
-        .filter(|(_, spec)| spec.target.platform == Platform::Local)
-        .flat_map(|(_, spec)| spec.components.iter().filter_map(|c| c.port));
-    here.chain(there).collect()
 }
 
 /// One component, complete.
@@ -206,7 +122,7 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
         database::choose(&mut fields, at, scene)?;
     }
     if (runs_code(&kind) || kind == "static_site") && !fields.has("/image") {
-        files(&mut fields, at, scene)?;
+        files::files(&mut fields, at, scene)?;
     }
     if let Some(base) = at.base {
         let mut kept = base.clone();
@@ -225,7 +141,7 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     if kind == "database" {
         database::settle(&mut fields, at, scene)?;
     }
-    port(&mut fields, at, scene)?;
+    port::port(&mut fields, at, scene)?;
     fields.fill("/replicas/min", 1, Origin::default("one is enough until more is asked for"));
     fields.fill("/replicas/max", 1, Origin::default("one is enough until more is asked for"));
     align_replicas(&mut fields);
@@ -336,146 +252,4 @@ fn remember(fields: &mut Fields, scene: &Scene<'_>) {
         kept = Fields::default();
     }
     fields.under(kept);
-}
-
-/// Where a component's files are, and how they are built and started.
-fn files(fields: &mut Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<()> {
-    let context = scene.context;
-    let name = fields.name().to_owned();
-    if fields.text("/source") == Some(SAMPLE) {
-        return Ok(());
-    }
-    let said_source = fields.text("/source").map(str::to_owned);
-    let project: Option<&Project> = match &said_source {
-        Some(source) if is_remote(source) => {
-            return Err(not_built(
-                &format!("fetch `{source}`"),
-                "clone it, and name its directory with `--project DIR`",
-            ));
-        }
-        Some(source) => context
-            .sources
-            .get(source)
-            .or(context.project.as_ref().filter(|project| project.dir == *source || source == ".")),
-        None => context.project.as_ref(),
-    };
-    let Some(project) = project else {
-        return no_project(fields, at, said_source, scene);
-    };
-    match said_source {
-        None => {
-            let origin = match context.options.project {
-                true => Origin::Option { name: "--project".into() },
-                false => project.recognised.clone(),
-            };
-            fields.fill("/source", project.dir.as_str(), origin);
-        }
-        // The place is what was said; where it is on this machine is what runs.
-        Some(_) => {
-            if let Some(source) = fields.0.get_mut("/source") {
-                source.value = project.dir.as_str().into();
-            }
-        }
-    }
-    if fields.kind() == "static_site" || fields.has("/release") {
-        return Ok(());
-    }
-    let started = fields.has("/start");
-    if !started {
-        let start = project.start(&name, fields.kind())?;
-        fields.fill("/start", start.value.clone(), start.origin.clone());
-    }
-    if !fields.has("/build") {
-        match &project.build {
-            Ok(Some(build)) => fields.fill("/build", build.value.clone(), build.origin.clone()),
-            Ok(None) => {}
-            // Who says how it starts may have built it, too.
-            Err(_) if started => {}
-            Err(error) => return Err(error.clone()),
-        }
-    }
-    if at.platform == Platform::Local && !started {
-        let missing = project.programs.iter().find(|program| !context.machine.programs.contains(*program));
-        if let Some(program) = missing {
-            return Err(Project::missing_program(program, &project.recognised));
-        }
-    }
-    Ok(())
-}
-
-/// The files of a component where no project is in sight: those that it had, else the sample app.
-fn no_project(
-    fields: &mut Fields,
-    at: &At<'_>,
-    said_source: Option<String>,
-    scene: &Scene<'_>,
-) -> Result<()> {
-    let name = fields.name().to_owned();
-    let before = at.base.and_then(|base| base.text("/source")).filter(|source| *source != SAMPLE);
-    if let Some(base) = at.base
-        && before.is_some()
-        && said_source.as_deref().is_none_or(|said| before == Some(said))
-    {
-        let mut kept = base.clone();
-        kept.0.retain(|pointer, _| ["/source", "/build", "/start"].contains(&pointer.as_str()));
-        fields.under(kept);
-        return Ok(());
-    }
-    let dir = &scene.context.dir;
-    let missing = |message: String| {
-        Err(Error::new(ErrorKind::NotFound, "resolve::no-source", message)
-            .help("name the directory of the app with `--project DIR`, or with `source` in code.toml")
-            .with("directory", dir.as_str()))
-    };
-    if fields.has("/start") && said_source.is_some() || fields.has("/release") {
-        return Ok(());
-    }
-    if let Some(source) = said_source {
-        return missing(format!("find an app in `{source}` for `{name}`"));
-    }
-    if let Some(engine) = fields.text("/engine") {
-        return missing(format!("find the files of `{name}` ({engine}) in {dir}"));
-    }
-    if !matches!(fields.kind(), "web" | "api") {
-        return missing(format!("find the files of `{name}` ({}) in {dir}", fields.kind()));
-    }
-    fields.fill("/source", SAMPLE, Origin::default(format!("no app found in {dir}: the sample app")));
-    Ok(())
-}
-
-/// The port of a component's stable address on this machine.
-fn port(fields: &mut Fields, at: &At<'_>, scene: &Scene<'_>) -> Result<()> {
-    let listens = matches!(fields.kind(), "web" | "api" | "static_site")
-        || (fields.kind() == "database" && fields.text("/engine") == Some("postgresql"));
-    if at.platform != Platform::Local {
-        return Ok(());
-    }
-    if let Some(port) = fields.number("/port") {
-        let kept = matches!(fields.origin("/port"), Some(Origin::Revision { .. }));
-        if !kept && at.taken.iter().any(|taken| u64::from(*taken) == port) {
-            let name = fields.name().to_owned();
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "resolve::port-taken",
-                format!("give port {port} to `{name}`: another component has it"),
-            )
-            .help("choose another port, or leave it out: a free one is found"));
-        }
-        return Ok(());
-    }
-    if !listens {
-        return Ok(());
-    }
-    match scene.context.machine.free_ports.iter().find(|port| !at.taken.contains(port)) {
-        Some(port) => {
-            fields.fill("/port", *port, Origin::default("the first free port"));
-            Ok(())
-        }
-        None => Err(Error::new(
-            ErrorKind::Failed,
-            "resolve::no-port",
-            format!("find a free port for `{}`", fields.name()),
-        )
-        .help("say one in the request (\"on port 9000\") or in code.toml, or stop what uses them")),
-    }
 }

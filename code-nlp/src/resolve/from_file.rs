@@ -11,7 +11,7 @@ use super::act::Scene;
 use super::draft::{Draft, Fields};
 use super::fill::{self, Part};
 use super::words::Words;
-use super::{Ask, Change, Resolution, SAMPLE, database, pick, place, top};
+use super::{Ask, Change, Resolution, SAMPLE, database, files, pick, place, top};
 use crate::context::Context;
 use crate::spec_file::{PartialComponent, SpecFile};
 
@@ -75,7 +75,7 @@ pub fn resolve_spec(file: &SpecFile, context: &Context) -> Result<Resolution> {
 /// [`Context::sources`].
 pub fn spec_sources(file: &SpecFile) -> Vec<String> {
     let said = file.spec.components.iter().filter_map(|component| component.source.clone());
-    let mut all: Vec<String> = said.filter(|source| source != SAMPLE && !fill::is_remote(source)).collect();
+    let mut all: Vec<String> = said.filter(|source| source != SAMPLE && !files::is_remote(source)).collect();
     all.sort();
     all.dedup();
     all

@@ -18,10 +18,16 @@ mod act;
 mod by_hand;
 mod database;
 mod draft;
+mod files;
 mod fill;
+mod filter;
+mod find;
 mod from_file;
+mod needs;
 mod pick;
 mod place;
+mod port;
+mod promote;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -169,7 +175,7 @@ pub fn sources(parsed: &Parsed, settings: &crate::settings::Settings) -> Vec<Str
     let here = settings.environments.values().flat_map(|e| e.components.values());
     let mut all: Vec<String> =
         said.chain(everywhere.chain(here).filter_map(|part| part.source.clone())).collect();
-    all.retain(|source| source != SAMPLE && !fill::is_remote(source));
+    all.retain(|source| source != SAMPLE && !files::is_remote(source));
     all.sort();
     all.dedup();
     all
@@ -199,7 +205,7 @@ impl Resolving<'_> {
     fn take(&mut self, intent: &Intent, words: Words<'_>) -> Result<()> {
         let context = self.context;
         if matches!(intent.action, Action::Status | Action::Logs) {
-            let filter = place::filter(intent, words, context, &mut self.notes)?;
+            let filter = filter::filter(intent, words, context, &mut self.notes)?;
             self.asks.push(Some(match intent.action {
                 Action::Logs => Ask::Logs(filter),
                 _ => Ask::Status(filter),

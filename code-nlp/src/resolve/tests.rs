@@ -341,6 +341,24 @@ fn what_was_said_before_is_kept_until_a_setting_says_otherwise() {
 }
 
 #[test]
+fn a_setting_that_is_gone_no_longer_counts() {
+    let web = json!([{ "action": "deploy", "environment": "staging", "components": [{ "kind": "web" }] }]);
+    let mut context = with_settings("[components.web]\nreplicas = 2\nmemory = '1Gi'\nport = 9000");
+    let first = check(&context, web.clone(), &[("/components/0/replicas/max", json!(2), "code.toml:2")]);
+    deployed(&mut context, &[&first]);
+    context.settings = Settings::default();
+    let again = check(
+        &context,
+        web,
+        &[
+            ("/components/0/replicas/max", json!(1), "default"),
+            ("/components/0/port", json!(9000), "kept since revision 1"),
+        ],
+    );
+    assert_eq!(again.spec.components[0].memory, None);
+}
+
+#[test]
 fn one_end_of_a_range_moves_the_other() {
     let said = |replicas: Value| json!([{ "action": "deploy", "environment": "staging", "components": [{ "kind": "web", "replicas": replicas }] }]);
     let ends = |min: u32, max: u32| {
