@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use code_core::host::Command;
 use code_core::local::LocalHost;
 use code_core::memory::MemorySecrets;
 use code_core::provider::{Action, Change, Effects, Live, Observed, Resource};
@@ -161,6 +162,24 @@ async fn cargo_keeps_its_build_directory_and_the_release_gets_the_programs() {
     world.apply(&world.release(Some(&line)), None).await.unwrap();
     let runs = world.ctx.state_dir().join("cache/shop@staging/web/cargo/release/runs");
     assert_eq!(fs::read_to_string(runs).unwrap(), "again\nagain\n");
+}
+
+#[tokio::test]
+async fn a_real_crate_is_built() {
+    let world = World::new();
+    fs::write(
+        world.project.join("Cargo.toml"),
+        "[package]\nname = \"shop\"\nedition = \"2024\"\n[workspace]\n",
+    )
+    .unwrap();
+    fs::create_dir(world.project.join("src")).unwrap();
+    fs::write(world.project.join("src/main.rs"), "fn main() { println!(\"open\"); }").unwrap();
+    let live = world.apply(&world.release(Some("cargo build --release --offline")), None).await.unwrap();
+    let program = Command::new(dir(&live).join("target/release/shop"));
+    let output = world.ctx.host().run(world.ctx.cancel(), program, &|_| {}).await.unwrap();
+    assert_eq!(output.text(), "open\n");
+    assert!(world.lines.lock().unwrap().iter().any(|line| line.contains("Compiling shop")));
+    assert!(!world.project.join("Cargo.lock").exists(), "the project is left alone");
 }
 
 #[tokio::test]

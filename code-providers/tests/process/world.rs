@@ -50,6 +50,11 @@ impl World {
         std::fs::create_dir_all(&state).unwrap();
         let host =
             MemoryHost::new().with_env("PATH", "/usr/local/bin:/usr/bin:/bin").with_env("HOME", "/tmp");
+        // Where `/tmp` is not for everybody, the short paths of sockets go where this says.
+        let host = match std::env::var("TMPDIR") {
+            Ok(dir) => host.with_env("TMPDIR", &dir),
+            Err(_) => host,
+        };
         let host: Arc<dyn Host> = Arc::new(host);
         let deployment = Deployment::new("shop", "staging").unwrap();
         let ctx = Ctx::new(host, Arc::new(MemorySecrets::default()), &state).for_deployment(&deployment);

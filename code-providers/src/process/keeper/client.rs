@@ -67,10 +67,7 @@ impl Keeper {
                 None => {}
             }
             if Instant::now() > deadline {
-                let log = Layout::new(state_dir).keeper().join("keeper.log");
-                return Err(Error::new(ErrorKind::Timeout, "keeper::silent", "reach the keeper")
-                    .help("see the keeper's own log; end a keeper that hangs, what it kept goes on running")
-                    .with("log", log.display().to_string()));
+                return Err(unreachable(state_dir));
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -162,6 +159,18 @@ fn check_peer(stream: &UnixStream, path: &Path) -> Result<()> {
         .help("use a state directory of your own, with `--state`")
         .with("uid", peer.to_string())
         .with("path", path.display().to_string()))
+}
+
+/// The keeper did not come up; why, it wrote into its own log.
+fn unreachable(state_dir: &Path) -> Error {
+    let log = Layout::new(state_dir).keeper().join("keeper.log");
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<&str> = said.lines().collect();
+    let last = lines[lines.len().saturating_sub(5)..].join("\n");
+    let error = Error::new(ErrorKind::Timeout, "keeper::silent", "reach the keeper")
+        .help("see the keeper's own log; end a keeper that hangs, what it kept goes on running")
+        .with("log", log.display().to_string());
+    if last.is_empty() { error } else { error.with("last lines", last) }
 }
 
 fn silent() -> Error {
