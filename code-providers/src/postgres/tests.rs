@@ -207,7 +207,10 @@ async fn a_database_is_made_used_kept_and_deleted() {
 
     let (change, _) = place.converge(&database.gone(), Some(&live)).await.unwrap();
     assert!(matches!(change.reversal, Reversal::Irreversible(_)) && change.effects.may_destroy());
-    assert!(sql(&url, "SELECT 1").await.is_err());
+    let superuser = place.secret("db/superuser").await;
+    let superuser = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", superuser.expose(), place.port);
+    let left = "SELECT rolname FROM pg_roles WHERE rolname = 'shop' UNION SELECT datname FROM pg_database WHERE datname = 'my_shop'";
+    assert_eq!(sql(&superuser, left).await.unwrap(), [] as [&str; 0]);
     assert!(place.secrets.get(&SecretRef("db/password".into())).await.unwrap().is_none());
     server.stop();
     let (change, _) = place.converge(&place.data().gone(), Some(&data)).await.unwrap();
