@@ -6,7 +6,7 @@ use code_core::{Deployment, Error, ErrorKind, Result};
 
 use super::draft::Draft;
 use super::pick;
-use crate::context::History;
+use crate::context::Context;
 
 /// The spec with a component stopped or started; it keeps its address, its release and its data.
 ///
@@ -46,15 +46,17 @@ pub fn without(spec: &Spec, origins: &Origins, components: &[String]) -> Result<
 }
 
 /// The revision to return to, and its spec: an old number, or the last good one before what is deployed
-/// now. `to` is `previous`, a number with or without a word before it, or nothing.
+/// now. `to` is `previous`, a number with or without a word before it, or nothing. What comes back is the old
+/// spec under the rules of now: going back never takes a protection away.
 ///
 /// # Errors
 /// `engine::no-deployment`, `rollback::no-revision`.
 pub fn rolled_back(
-    history: &History,
+    context: &Context,
     deployment: &Deployment,
     to: Option<&str>,
 ) -> Result<(u64, Spec, Origins)> {
+    let history = &context.history;
     let revisions = history.revisions(deployment);
     let good: Vec<_> = revisions
         .iter()
@@ -107,7 +109,7 @@ pub fn rolled_back(
         }
     };
     let (revision, spec) = found;
-    let origins = spec
+    let mut origins: Origins = spec
         .leaves()
         .into_iter()
         .map(|leaf| {
@@ -118,7 +120,27 @@ pub fn rolled_back(
             (leaf, Origin::Revision { revision: origin })
         })
         .collect();
-    Ok((revision.number, (*spec).clone(), origins))
+    let mut spec = (*spec).clone();
+    under_rules(context, &mut spec, &mut origins);
+    Ok((revision.number, spec, origins))
+}
+
+/// Puts a spec that was taken from a revision under the rules of now: what the settings say of its environment;
+/// without settings, what is deployed stays protected.
+pub fn under_rules(context: &Context, spec: &mut Spec, origins: &mut Origins) {
+    let rule = context.settings.protected(&spec.environment);
+    let kept = || {
+        let (now, current) = context.history.current(&spec.deployment().ok()?)?;
+        current.protected.then_some((true, Origin::Revision { revision: now.number }))
+    };
+    if let Some((protected, origin)) = rule.or_else(kept) {
+        spec.protected = protected;
+        origins.insert("/protected".into(), origin);
+    }
+    if let Some((budget, origin)) = context.settings.delete_budget(&spec.environment) {
+        spec.delete_budget = budget;
+        origins.insert("/delete_budget".into(), origin);
+    }
 }
 
 /// A draft of a spec as it is.

@@ -42,7 +42,7 @@ use code_core::request::Request;
 use code_core::spec::{Component, Origin, Origins, Spec};
 use code_core::{Deployment, Digest, Error, ErrorKind, Result};
 
-pub use by_hand::{rolled_back, stopped, without};
+pub use by_hand::{rolled_back, stopped, under_rules, without};
 pub use from_file::{resolve_spec, spec_sources};
 
 use crate::context::Context;
@@ -252,7 +252,7 @@ impl Resolving<'_> {
             }
             Action::Rollback => {
                 let (to, spec, origins) =
-                    rolled_back(&context.history, &place.deployment, intent.rollback_to.as_deref())?;
+                    rolled_back(context, &place.deployment, intent.rollback_to.as_deref())?;
                 if !intent.components.is_empty() && spec.components.len() > 1 {
                     self.notes.push(
                         Note::warning(

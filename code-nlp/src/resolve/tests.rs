@@ -12,7 +12,7 @@ use code_core::{Deployment, Digest, Result};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ask, Change, Resolution, resolve, resolve_spec, stopped, without};
+use super::{Ask, Change, Resolution, resolve, resolve_spec, rolled_back, stopped, without};
 use crate::context::{Context, History, Machine, Postgresql, Project};
 use crate::settings::Settings;
 use crate::spec_file::read_spec;
@@ -655,6 +655,12 @@ fn a_rollback_finds_the_last_good_other_revision() {
     assert_eq!(back(Some("previous"), &context).unwrap(), (1, 1));
     assert_eq!(back(Some("revision 2"), &context).unwrap(), (2, 2));
     assert_eq!(back(Some("v7"), &context).unwrap_err().code(), "rollback::no-revision");
+    // The rules are those of now.
+    context.settings =
+        Settings::parse("code.toml", b"[environments.staging]\nprotected = true\ndelete_budget = 1").unwrap();
+    let (_, spec, origins) = rolled_back(&context, &one.deployment, None).unwrap();
+    assert!(spec.protected && spec.delete_budget == 1);
+    assert_eq!(origins["/protected"].to_string(), "code.toml:2: environments.staging.protected");
 }
 
 #[test]

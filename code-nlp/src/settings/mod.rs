@@ -163,6 +163,12 @@ impl Settings {
         }
     }
 
+    /// How many resources one plan may take away in this environment, with where that is said.
+    pub fn delete_budget(&self, environment: &str) -> Option<(u32, Origin)> {
+        let budget = self.environments.get(environment)?.delete_budget?;
+        Some((budget, self.origin(&format!("/environments/{}/delete_budget", escape(environment)))))
+    }
+
     /// The settings of a component in an environment, strongest first, with the pointer of each.
     pub(crate) fn parts(&self, environment: &str, name: &str) -> Vec<(String, &PartSettings)> {
         let here = self.environments.get(environment).and_then(|e| e.components.get(name));
