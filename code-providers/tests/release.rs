@@ -114,6 +114,18 @@ async fn what_changed_since_it_was_planned_is_not_made() {
 }
 
 #[tokio::test]
+async fn a_state_directory_in_the_project_is_no_part_of_it() {
+    let mut world = World::new();
+    let state = world.project.join("state");
+    let host = world.ctx.host_arc();
+    world.ctx = Ctx::new(host, Arc::new(MemorySecrets::default()), &state);
+    let release = world.release(None);
+    let live = world.apply(&release, None).await.unwrap();
+    assert!(dir(&live).starts_with(&state) && !dir(&live).join("state").exists());
+    assert_eq!(world.release(None), release, "and it changes nothing");
+}
+
+#[tokio::test]
 async fn a_build_that_fails_leaves_no_release() {
     let world = World::new();
     let release = world.release(Some("echo first; echo the reason >&2; exit 7"));

@@ -109,6 +109,7 @@ impl ReleaseProvider {
             fs::create_dir_all(&place.dir).map_err(failed)?;
             fs::copy(program, place.dir.join(SAMPLE_PROGRAM)).map_err(failed)?;
         } else {
+            set_apart(ctx).await?;
             ctx.say(format!("copying {}", wanted.source));
             copy(ctx, wanted, place).await?;
             if let Some(argv) = &wanted.build {
@@ -272,6 +273,15 @@ impl Place {
             }
         }
     }
+}
+
+/// Keeps a state directory that lies in the project out of its releases, and out of its git.
+async fn set_apart(ctx: &Ctx) -> Result<()> {
+    let path = ctx.state_dir().join(".gitignore");
+    if path.exists() {
+        return Ok(());
+    }
+    ctx.host().write(&path, b"# What CODE keeps here is no part of the project.\n*\n", 0o644).await
 }
 
 async fn copy(ctx: &Ctx, wanted: &Wanted, place: &Place) -> Result<()> {

@@ -22,6 +22,7 @@ mod events;
 mod keep;
 mod launch;
 mod logs;
+mod ports;
 mod protocol;
 mod proxy;
 mod route;

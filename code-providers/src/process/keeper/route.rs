@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::Book;
 use super::events::Seen;
-use super::keep::port_taken;
+use super::ports::port_taken;
 use super::proxy::{self, Pool};
 use super::table::{KeptRoute, Place};
 use crate::process::port::{is_missing_family, loopback};
@@ -81,11 +81,10 @@ impl Routes {
 
     async fn bind_again(&self, kept: &KeptRoute) -> Result<()> {
         let mut open = self.open.lock().await;
-        // It may have been removed or served since the table was read.
-        if open.contains_key(&kept.place) || self.book.read(|table| table.route(&kept.place).is_none()) {
-            return Ok(());
-        }
-        let bound = self.bind(kept).await;
+        // It may have been removed, changed or served since the table was read.
+        let kept = self.book.read(|table| table.route(&kept.place).cloned());
+        let Some(kept) = kept.filter(|kept| !open.contains_key(&kept.place)) else { return Ok(()) };
+        let bound = self.bind(&kept).await;
         let trouble = bound.as_ref().err().map(|error| {
             let listener = error.context().find(|(name, _)| *name == "listener").map(|(_, who)| who);
             format!("port {} is taken by {}", kept.port, listener.unwrap_or("a process of another user"))
