@@ -225,6 +225,20 @@ pub const MAX_COMPONENTS: usize = 500;
 pub const MAX_REPLICAS: u32 = 1000;
 
 impl Spec {
+    /// A spec of this machine without components yet, and with the defaults of every other value.
+    pub fn new(application: &str, environment: &str) -> Spec {
+        Spec {
+            version: SPEC_VERSION,
+            application: application.to_owned(),
+            environment: environment.to_owned(),
+            protected: false,
+            delete_budget: default_delete_budget(),
+            target: Target::default(),
+            components: Vec::new(),
+            constraints: Constraints::default(),
+        }
+    }
+
     /// The digest of what should exist.
     pub fn digest(&self) -> Digest {
         Digest::of_json(self)
@@ -486,16 +500,7 @@ mod tests {
     use super::*;
 
     fn spec(components: Vec<Component>) -> Spec {
-        Spec {
-            version: 1,
-            application: "shop".into(),
-            environment: "staging".into(),
-            protected: false,
-            delete_budget: 10,
-            target: Target::default(),
-            components,
-            constraints: Constraints::default(),
-        }
+        Spec { components, ..Spec::new("shop", "staging") }
     }
 
     fn check(change: impl FnOnce(&mut Spec), code: Option<&str>) {

@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::run::LEASE;
 use super::*;
-use crate::checks::How;
+use crate::checks::{Approval, How};
+use crate::event::{Body, Event, Outcome, Sink};
 use crate::intent::Kind;
 use crate::memory::{
     Calling, Fault, MemoryHost, MemoryProvider, MemoryRecipe, MemoryScanner, MemorySecrets, MemorySink,
     MemoryStore, World,
 };
 use crate::plan::Step;
-use crate::provider::Effects;
+use crate::provider::{
+    Action, Capabilities, Change, Effects, Failed, Health, Live, Observed, ProviderInfo, Resource,
+};
 use crate::scanner::{Finding, Verdict};
-use crate::spec::{Component, Replicas, Target};
-use crate::{Digest, Host, Provider};
+use crate::spec::{Component, Origins, Replicas, Spec};
+use crate::{Address, Deployment, Digest, Host, Provider, RunId, Want};
 
 /// A machine, what exists on it, and what is remembered: what outlives an engine.
 struct Bench {
@@ -60,11 +64,7 @@ impl Bench {
     }
 
     /// An engine with another provider.
-    fn engine_of<const N: usize>(
-        &self,
-        provider: Arc<dyn Provider>,
-        sinks: [Arc<dyn crate::event::Sink>; N],
-    ) -> Engine {
+    fn engine_of<const N: usize>(&self, provider: Arc<dyn Provider>, sinks: [Arc<dyn Sink>; N]) -> Engine {
         let builder = Engine::builder()
             .state_dir("/nonexistent/state")
             .host(Arc::clone(&self.host) as Arc<dyn Host>)
@@ -99,16 +99,7 @@ impl Bench {
 fn shop() -> Spec {
     let mut web = Component::new("web", Kind::Web);
     web.depends_on = vec!["db".into()];
-    Spec {
-        version: 1,
-        application: "shop".into(),
-        environment: "staging".into(),
-        protected: false,
-        delete_budget: 10,
-        target: Target::default(),
-        components: vec![web, Component::new("db", Kind::Database)],
-        constraints: crate::intent::Constraints::default(),
-    }
+    Spec { components: vec![web, Component::new("db", Kind::Database)], ..Spec::new("shop", "staging") }
 }
 
 fn shop_with(change: impl FnOnce(&mut Spec)) -> Spec {
@@ -352,12 +343,7 @@ async fn a_stale_edited_or_unapproved_plan_is_refused() {
 
     bench.world.meddle(
         &at("db/data"),
-        Some(crate::provider::Live {
-            id: "other".into(),
-            was: crate::Want::new(),
-            outputs: BTreeMap::new(),
-            drift: vec![],
-        }),
+        Some(Live { id: "other".into(), was: Want::new(), outputs: BTreeMap::new(), drift: vec![] }),
     );
     assert_eq!(refused(&planned, bench.approve(&planned)).await, "plan::stale");
     bench.world.meddle(&at("db/data"), None);
@@ -471,7 +457,7 @@ struct Killer {
     kill: CancellationToken,
 }
 
-impl crate::event::Sink for Killer {
+impl Sink for Killer {
     fn offer(&self, event: &Event) {
         if event.body.is_durable() && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.kill.cancel();
@@ -547,61 +533,60 @@ async fn killed_at_every_journal_position_it_goes_on_and_does_nothing_twice() {
     assert!(kills > 30, "{kills}");
 }
 
-/// A provider that lies: it says that it is done and does nothing.
+/// What a twisted provider does in the place of its change; `None`: the change after all.
+type Twist = for<'a> fn(
+    &'a World,
+    &'a Ctx,
+    &'a Change,
+) -> futures::future::BoxFuture<'a, Option<Result<Option<Live>, Failed>>>;
+
+/// A provider whose `apply` breaks a rule of the contract.
 #[derive(Debug)]
-struct Liar(MemoryProvider);
+struct Twisted(MemoryProvider, Twist);
 
 #[async_trait::async_trait]
-impl Provider for Liar {
+impl Provider for Twisted {
     fn info(&self) -> &ProviderInfo {
         self.0.info()
     }
-    fn capabilities(&self) -> crate::provider::Capabilities {
+    fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }
     async fn health(&self, ctx: &Ctx) -> Result<Health> {
         Provider::health(&self.0, ctx).await
     }
-    async fn observe(
-        &self,
-        ctx: &Ctx,
-        resource: &crate::provider::Resource,
-        last: Option<&crate::provider::Live>,
-    ) -> Result<Observed> {
+    async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
         self.0.observe(ctx, resource, last).await
     }
-    async fn plan(
-        &self,
-        ctx: &Ctx,
-        resource: &crate::provider::Resource,
-        live: &Observed,
-    ) -> Result<crate::provider::Change> {
+    async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change> {
         self.0.plan(ctx, resource, live).await
     }
-    async fn apply(
-        &self,
-        _: &Ctx,
-        change: &crate::provider::Change,
-    ) -> Result<Option<crate::provider::Live>, crate::provider::Failed> {
+    async fn apply(&self, ctx: &Ctx, change: &Change) -> Result<Option<Live>, Failed> {
+        match self.1(self.0.world(), ctx, change).await {
+            Some(answer) => answer,
+            None => self.0.apply(ctx, change).await,
+        }
+    }
+}
+
+fn live(id: &str, was: Want) -> Live {
+    Live { id: id.into(), was, outputs: BTreeMap::new(), drift: vec![] }
+}
+
+/// It says that it is done, having done nothing, something else, or panicking.
+const LIAR: Twist = |world, _, change| {
+    Box::pin(async move {
         match change.resource.address.component() {
             "panics" => panic!("out of the blue"),
-            // It makes something, and not what was wanted.
             "half" => {
-                let was = crate::Want::new().with("half", "done");
-                let live =
-                    crate::provider::Live { id: "half".into(), was, outputs: BTreeMap::new(), drift: vec![] };
-                self.0.world().meddle(&change.resource.address, Some(live));
+                let half = live("half", Want::new().with("half", "done"));
+                world.meddle(&change.resource.address, Some(half));
             }
             _ => {}
         }
-        Ok(Some(crate::provider::Live {
-            id: "trust me".into(),
-            was: change.resource.wanted(),
-            outputs: BTreeMap::new(),
-            drift: vec![],
-        }))
-    }
-}
+        Some(Ok(Some(live("trust me", change.resource.wanted()))))
+    })
+};
 
 #[tokio::test]
 async fn nothing_is_believed_without_evidence_and_a_panic_is_a_failure() {
@@ -609,7 +594,7 @@ async fn nothing_is_believed_without_evidence_and_a_panic_is_a_failure() {
         [("nothing", "step::no-evidence"), ("half", "step::no-evidence"), ("panics", "provider::panicked")]
     {
         let bench = Bench::new();
-        let engine = bench.engine_of(Arc::new(Liar(MemoryProvider::new(bench.world.clone()))), []);
+        let engine = bench.engine_of(Arc::new(Twisted(MemoryProvider::new(bench.world.clone()), LIAR)), []);
         let spec = shop_with(|spec| spec.components = vec![Component::new(component, Kind::Web)]);
         let proposal = Proposal::of(spec, Origins::new()).unwrap();
         let planned = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
@@ -628,7 +613,7 @@ impl<F> std::fmt::Debug for When<F> {
     }
 }
 
-impl<F: Fn() + Send + Sync + 'static> crate::event::Sink for When<F> {
+impl<F: Fn() + Send + Sync + 'static> Sink for When<F> {
     fn offer(&self, event: &Event) {
         if self.0(&event.body) {
             self.1();
@@ -699,55 +684,19 @@ async fn what_an_earlier_attempt_did_is_taken_back() {
     assert!(bench.world.all().is_empty(), "nothing is orphaned");
 }
 
-/// A provider that puts a secret where it does not belong.
-#[derive(Debug)]
-struct Leaky(MemoryProvider);
-
-#[async_trait::async_trait]
-impl Provider for Leaky {
-    fn info(&self) -> &ProviderInfo {
-        self.0.info()
-    }
-    fn capabilities(&self) -> crate::provider::Capabilities {
-        self.0.capabilities()
-    }
-    async fn health(&self, ctx: &Ctx) -> Result<Health> {
-        Provider::health(&self.0, ctx).await
-    }
-    async fn observe(
-        &self,
-        ctx: &Ctx,
-        resource: &crate::provider::Resource,
-        last: Option<&crate::provider::Live>,
-    ) -> Result<Observed> {
-        self.0.observe(ctx, resource, last).await
-    }
-    async fn plan(
-        &self,
-        ctx: &Ctx,
-        resource: &crate::provider::Resource,
-        live: &Observed,
-    ) -> Result<crate::provider::Change> {
-        self.0.plan(ctx, resource, live).await
-    }
-    async fn apply(
-        &self,
-        ctx: &Ctx,
-        change: &crate::provider::Change,
-    ) -> Result<Option<crate::provider::Live>, crate::provider::Failed> {
-        if let Some(name) = change.resource.wanted().secrets().first() {
-            let stolen = crate::SecretRef("somebody/elses".into());
-            let refused = ctx.secret(&stolen).await.map(drop).unwrap_err();
-            assert_eq!(refused.code(), "secret::not-lent");
-            let secret = ctx.secret(name).await?;
-            ctx.say(format!("logging in with {}", secret.expose()));
-            let error =
-                Error::new(ErrorKind::Failed, "memory::leak", format!("log in as {}", secret.expose()));
-            return Err(error.help("do not").with("url", format!("pg://u:{}@h", secret.expose())).into());
-        }
-        self.0.apply(ctx, change).await
-    }
-}
+/// It puts its secret where it does not belong, and asks for somebody else's.
+const LEAKY: Twist = |_, ctx, change| {
+    Box::pin(async move {
+        let name = change.resource.wanted().secrets().into_iter().next()?;
+        let stolen = ctx.secret(&crate::SecretRef("somebody/elses".into())).await;
+        assert_eq!(stolen.map(drop).unwrap_err().code(), "secret::not-lent");
+        let secret = ctx.secret(&name).await.unwrap();
+        ctx.say(format!("logging in with {}", secret.expose()));
+        let message = format!("log in as {}", secret.expose());
+        let error = Error::new(ErrorKind::Failed, "memory::leak", message).help("do not");
+        Some(Err(error.with("url", format!("pg://u:{}@h", secret.expose())).into()))
+    })
+};
 
 #[tokio::test]
 async fn a_secret_gets_nowhere() {
@@ -755,7 +704,7 @@ async fn a_secret_gets_nowhere() {
     let mut bench = Bench::new();
     let secrets = MemorySecrets::new().with("shop/staging/db/password", canary).with("somebody/elses", "x");
     bench.secrets = Arc::new(secrets);
-    let leaky = Arc::new(Leaky(MemoryProvider::new(bench.world.clone())));
+    let leaky = Arc::new(Twisted(MemoryProvider::new(bench.world.clone()), LEAKY));
     let engine = bench.engine_of(leaky, [Arc::clone(&bench.sink) as _]);
     let planned =
         engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
@@ -797,16 +746,11 @@ async fn a_step_that_would_do_more_than_was_approved_does_not_run() {
     // While the run is under way, somebody makes the part that was to be created, with other values.
     #[derive(Debug)]
     struct Meddler(World);
-    impl crate::event::Sink for Meddler {
+    impl Sink for Meddler {
         fn offer(&self, event: &Event) {
             if matches!(event.body, Body::RunStarted { .. }) {
-                let was = crate::Want::new().with("fixed.x", "y");
-                let live = crate::provider::Live {
-                    id: "theirs".into(),
-                    was,
-                    outputs: BTreeMap::new(),
-                    drift: vec![],
-                };
+                let was = Want::new().with("fixed.x", "y");
+                let live = Live { id: "theirs".into(), was, outputs: BTreeMap::new(), drift: vec![] };
                 self.0.meddle(&"web/part.0".parse().unwrap(), Some(live));
             }
         }

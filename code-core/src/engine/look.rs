@@ -1,0 +1,138 @@
+//! What is recorded of deployments, and what is there now.
+
+use futures::StreamExt;
+
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::provider::{Action, Health, Observed, ProviderInfo};
+use crate::status::{Recorded, Run, State};
+use crate::store::Seq;
+use crate::{Address, Ctx, Deployment, Error, Result};
+
+/// What is there, observed now.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// The revision that is rolled out.
+    pub revision: Option<u64>,
+    /// Each resource.
+    pub resources: Vec<ResourceStatus>,
+    /// The last run, open or ended.
+    pub run: Option<Run>,
+}
+
+/// A resource, observed now.
+#[derive(Clone, Debug)]
+pub struct ResourceStatus {
+    /// Its place.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// Whether it is data that is kept and not in use.
+    pub kept: bool,
+    /// What was seen.
+    pub observed: Observed,
+    /// How it differs from what it should be, in words.
+    pub drift: Vec<String>,
+}
+
+impl Engine {
+    /// What is there, observed now. A resource that cannot be observed is in the answer, as such.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn status(&self, deployment: &Deployment) -> Result<Status> {
+        let state = self.state(deployment).await?;
+        let ctx = self.ctx().for_deployment(deployment);
+        let looks = state.inventory.iter().map(|(address, recorded)| {
+            let ctx = &ctx;
+            async move {
+                let (observed, drift) = self.look(ctx, address, recorded).await;
+                let (kind, kept) = (recorded.kind.clone(), recorded.kept);
+                ResourceStatus { address: address.clone(), kind, kept, observed, drift }
+            }
+        });
+        let resources = futures::stream::iter(looks).buffered(16).collect().await;
+        let revision = state.current().map(|revision| revision.number);
+        Ok(Status { deployment: deployment.clone(), revision, resources, run: state.run })
+    }
+
+    /// Everything that is recorded of a deployment, folded.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn state(&self, deployment: &Deployment) -> Result<State> {
+        let mut state = State::default();
+        let name = deployment.to_string();
+        let mut events = self.parts.store.read(&name, Seq::START);
+        while let Some(event) = events.next().await {
+            let (seq, event) = event?;
+            state.apply(seq, &event);
+        }
+        Ok(state)
+    }
+
+    /// Everything that happened to a deployment.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn events(&self, deployment: &Deployment) -> Result<Vec<(Seq, Event)>> {
+        let name = deployment.to_string();
+        let events: Vec<_> = self.parts.store.read(&name, Seq::START).collect().await;
+        events.into_iter().collect()
+    }
+
+    /// The deployments of which something is recorded, by name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn deployments(&self) -> Result<Vec<Deployment>> {
+        let names: Vec<_> = self.parts.store.deployments().collect().await;
+        let mut all = Vec::with_capacity(names.len());
+        for name in names {
+            all.push(name?.parse()?);
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    /// Whether each provider's tool is here and works.
+    pub async fn health(&self) -> Vec<(ProviderInfo, Result<Health>)> {
+        let ctx = self.ctx();
+        let mut all = Vec::new();
+        for provider in self.parts.all_providers() {
+            all.push((provider.info().clone(), provider.health(&ctx).await));
+        }
+        all
+    }
+
+    async fn look(&self, ctx: &Ctx, address: &Address, recorded: &Recorded) -> (Observed, Vec<String>) {
+        let resource = recorded.resource(address);
+        let looked = async {
+            let provider = self.parts.provider(&recorded.kind)?;
+            let observed = provider.observe(ctx, &resource, Some(&recorded.live)).await?;
+            let mut drift = observed.live().map(|live| live.drift.clone()).unwrap_or_default();
+            match &observed {
+                Observed::Absent => drift.push("it is gone".to_owned()),
+                Observed::Unknown(why) => drift.push(format!("it cannot be observed: {why}")),
+                Observed::NotYet(needed) => drift.push(format!("it cannot be observed without `{needed}`")),
+                Observed::Present(_) if recorded.kept => {}
+                Observed::Present(_) => {
+                    let change = provider.plan(ctx, &resource, &observed).await?;
+                    if change.action != Action::Keep && !drift.contains(&change.why) {
+                        drift.push(change.why);
+                    }
+                }
+            }
+            Ok((observed, drift))
+        };
+        match looked.await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let why = Error::to_string(&error);
+                (Observed::Unknown(why.clone()), vec![format!("it cannot be observed: {why}")])
+            }
+        }
+    }
+}
