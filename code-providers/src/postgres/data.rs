@@ -11,13 +11,14 @@ use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use code_core::host::Command;
-use code_core::provider::{Action, Change, Effects, Live, Observed, Promise, Resource, Reversal};
+use code_core::provider::{Action, Change, Effects, Live, Observed, Promise, Resource};
 use code_core::{Ctx, Expr, Progress, Result, Secret, Want};
 
 use super::config::Data;
 use super::owner::{self, Owner};
 use super::programs::{Programs, all_programs};
 use super::{connect, error, parse, render};
+use crate::keep;
 
 pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
     let recorded = last.map(|live| &live.was);
@@ -85,10 +86,10 @@ fn outputs(programs: &Programs, owner: &Owner) -> [(String, Expr); 3] {
 }
 
 pub(super) async fn plan(ctx: &Ctx, resource: &Resource, observed: &Observed) -> Result<Change> {
-    let Some(want) = &resource.want else { return Ok(delete_change(resource, observed)) };
+    let Some(want) = &resource.want else { return Ok(keep::delete(resource, observed, "all databases in")) };
     if !want.is_bound() {
         let create = Change::create(resource, Effects::one(Action::Create, "a PostgreSQL cluster"));
-        return Ok(kept(
+        return Ok(keep::kept(
             ["program", "bin_dir", "user"].iter().fold(create, |c, name| c.output(name, Promise::Later)),
         ));
     }
@@ -110,24 +111,9 @@ pub(super) async fn plan(ctx: &Ctx, resource: &Resource, observed: &Observed) ->
     let what = format!("PostgreSQL {} cluster in {}", programs.major, wanted.dir.display());
     let create = Change::create(resource, Effects::one(Action::Create, what));
     let outputs = outputs(&programs, &owner);
-    Ok(kept(outputs.into_iter().fold(create, |c, (name, value)| c.output(&name, Promise::Stays(value)))))
-}
-
-/// Taking back the making of data keeps the data: nobody asked to lose what was written since.
-fn kept(change: Change) -> Change {
-    let to = Box::new(change.resource.clone());
-    let but = "the data stays, and the next deployment uses it".to_owned();
-    change.reversal(Reversal::Compensable { to, but })
-}
-
-fn delete_change(resource: &Resource, observed: &Observed) -> Change {
-    let Some(live) = observed.live() else {
-        return Change { action: Action::Delete, ..Change::create(resource, Effects::none()) }
-            .why("gone already");
-    };
-    let effects = Effects::one(Action::Delete, format!("all databases in {}", live.id));
-    Change::from_live(Action::Delete, resource, live, effects)
-        .reversal(Reversal::Irreversible(format!("the data in {} is lost", live.id)))
+    Ok(keep::kept(
+        outputs.into_iter().fold(create, |c, (name, value)| c.output(&name, Promise::Stays(value))),
+    ))
 }
 
 async fn pick(ctx: &Ctx, major: Option<u32>) -> Result<Programs> {

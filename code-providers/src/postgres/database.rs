@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use code_core::expr::plain;
 use code_core::host::Command;
-use code_core::provider::{Action, Change, Effect, Effects, Live, Observed, Promise, Resource, Reversal};
+use code_core::provider::{Action, Change, Effect, Effects, Live, Observed, Promise, Resource};
 use code_core::{Ctx, Expr, Result, Secret, Want};
 use jiff::SignedDuration;
 use tokio_postgres::Client;
@@ -16,6 +16,7 @@ use super::config::Database;
 use super::connect::{self, Login, log_in};
 use super::render::SUPERUSER;
 use super::{error, owner, render};
+use crate::keep;
 
 /// How long to wait for a server that is starting: after a crash it replays its log first.
 const STARTING: SignedDuration = SignedDuration::from_secs(120);
@@ -119,7 +120,7 @@ fn outputs(wanted: &Database) -> [(&'static str, Expr); 5] {
 }
 
 pub(super) fn plan(resource: &Resource, observed: &Observed) -> Result<Change> {
-    let Some(want) = &resource.want else { return Ok(delete_change(resource, observed)) };
+    let Some(want) = &resource.want else { return Ok(keep::delete(resource, observed, "database")) };
     if let Some(live) = observed.live() {
         let Some(drift) = live.drift.first() else { return Ok(Change::keep(resource, live)) };
         let wanted = Database::read(want)?;
@@ -142,9 +143,7 @@ pub(super) fn plan(resource: &Resource, observed: &Observed) -> Result<Change> {
 /// The change with what it will give, and with its way back: taking it back keeps the data, and the password
 /// that is current.
 fn promise(change: Change, wanted: Option<&Database>) -> Change {
-    let to = Box::new(change.resource.clone());
-    let but = "the data stays, and the next deployment uses it".to_owned();
-    let change = change.reversal(Reversal::Compensable { to, but }).output("oid", Promise::Later);
+    let change = keep::kept(change).output("oid", Promise::Later);
     match wanted {
         Some(wanted) => {
             outputs(wanted).into_iter().fold(change, |c, (name, value)| c.output(name, Promise::Stays(value)))
@@ -153,16 +152,6 @@ fn promise(change: Change, wanted: Option<&Database>) -> Change {
             .iter()
             .fold(change, |c, name| c.output(name, Promise::Later)),
     }
-}
-
-fn delete_change(resource: &Resource, observed: &Observed) -> Change {
-    let Some(live) = observed.live() else {
-        return Change { action: Action::Delete, ..Change::create(resource, Effects::none()) }
-            .why("gone already");
-    };
-    let effects = Effects::one(Action::Delete, format!("database {}", live.id));
-    Change::from_live(Action::Delete, resource, live, effects)
-        .reversal(Reversal::Irreversible(format!("the data in the database {} is lost", live.id)))
 }
 
 pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {

@@ -11,16 +11,16 @@
 mod file;
 mod url;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use code_core::provider::{
-    Action, Capabilities, Change, Class, Effect, Effects, Failed, Health, Live, Observed, Promise, Provider,
-    ProviderInfo, Resource, Reversal,
+    Action, Capabilities, Change, Class, Effects, Failed, Health, Live, Observed, Promise, Provider,
+    ProviderInfo, Resource,
 };
 use code_core::{Ctx, Error, ErrorKind, Expr, Result, Want};
 
+use crate::keep;
 use file::Look;
 pub use url::{path_of, url_of};
 
@@ -111,7 +111,7 @@ impl Provider for Sqlite {
 }
 
 fn plan(resource: &Resource, observed: &Observed) -> Result<Change> {
-    let Some(want) = &resource.want else { return Ok(delete(resource, observed)) };
+    let Some(want) = &resource.want else { return Ok(keep::delete(resource, observed, "database")) };
     if let Some(live) = observed.live() {
         return match live.drift.first() {
             None => Ok(Change::keep(resource, live)),
@@ -125,20 +125,7 @@ fn plan(resource: &Resource, observed: &Observed) -> Result<Change> {
         }
         false => ("a database file".to_owned(), Promise::Later),
     };
-    let but = "the file stays, and the next deployment uses it";
-    Ok(Change::create(resource, Effects::one(Action::Create, name))
-        .output("url", url)
-        .reversal(Reversal::Compensable { to: Box::new(resource.clone()), but: but.to_owned() }))
-}
-
-fn delete(resource: &Resource, observed: &Observed) -> Change {
-    let Some(live) = observed.live() else {
-        return Change { action: Action::Delete, ..Change::create(resource, Effects::none()) }
-            .why("gone already");
-    };
-    let effects = BTreeSet::from([Effect::new(Action::Delete, &live.id)]);
-    Change::from_live(Action::Delete, resource, live, Effects::Exact(effects))
-        .reversal(Reversal::Irreversible(format!("the data in {} is lost", live.id)))
+    Ok(keep::kept(Change::create(resource, Effects::one(Action::Create, name)).output("url", url)))
 }
 
 fn live(path: &Path, drift: Vec<String>) -> Live {

@@ -2,6 +2,7 @@ use std::fs;
 use std::sync::Arc;
 
 use code_core::id::Address;
+use code_core::provider::Reversal;
 
 use super::*;
 
