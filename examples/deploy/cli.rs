@@ -384,6 +384,8 @@ fn unknown(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn read(line: &[&str]) -> Result<(Options, Asked), Ended> {
@@ -449,6 +451,46 @@ mod tests {
                 "verbose" => {}
                 _ => assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*expected), "{name}"),
             }
+        }
+    }
+
+    /// The reference of the commands, as Markdown.
+    fn reference() -> String {
+        let mut text = String::from(
+            "# Commands\n\nWritten by a test from the command line's own description; `deploy --help` says the same.\n\n\
+             A sentence is one quoted argument: `deploy \"Deploy a web app with database to staging\"`. Everything else \
+             is a command.\n\n| command | does to the world | what it does |\n|---|---|---|\n",
+        );
+        for listed in list() {
+            let label = match listed.label {
+                Label::ReadOnly => "read-only",
+                Label::Changes => "changes",
+                Label::Destructive => "destructive",
+            };
+            let _ = writeln!(text, "| `{}` | {label} | {} |", listed.name, listed.about);
+        }
+        text.push_str("\n## Options of every command\n\n| option | variable | meaning |\n|---|---|---|\n");
+        for arg in Cli::command().get_arguments().filter(|arg| arg.is_global_set()) {
+            let variable = arg.get_env().map(|env| format!("`{}`", env.display())).unwrap_or_default();
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "| `--{}` | {variable} | {help} |", arg.get_long().unwrap_or_default());
+        }
+        text.push_str("\n## Exit codes\n\nNumbers never change their meaning; new ones may be added.\n\n");
+        text.push_str("| code | meaning |\n|---|---|\n");
+        for exit in Exit::ALL {
+            let _ = writeln!(text, "| {} | {} |", exit.code(), exit.meaning());
+        }
+        text.push_str("\n`plan --detailed-exitcode` ends with 0 where nothing would change, 2 where something would, 1 on any error.\n");
+        text
+    }
+
+    #[test]
+    fn the_reference_is_that_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
+        let text = reference();
+        if std::fs::read_to_string(path).ok().as_deref() != Some(text.as_str()) {
+            std::fs::write(path, text).unwrap();
+            panic!("docs/commands.md was out of date; it is written anew");
         }
     }
 }

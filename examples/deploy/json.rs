@@ -153,13 +153,13 @@ mod tests {
         let mut schema = schemars::schema_for!(Line);
         schema.insert(
             "$id".to_owned(),
-            format!("https://code-engine.dev/schema/json-v{JSON_VERSION}.json").into(),
+            format!("https://code-engine.dev/schema/json.v{JSON_VERSION}.schema.json").into(),
         );
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.schema.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/json.v1.schema.json");
         if std::fs::read_to_string(path).ok().as_deref() != Some(text.as_str()) {
             std::fs::write(path, text).unwrap();
-            panic!("docs/json.schema.json was out of date; it is written anew");
+            panic!("docs/schema/json.v1.schema.json was out of date; it is written anew");
         }
     }
 

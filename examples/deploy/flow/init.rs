@@ -51,7 +51,7 @@ pub fn init(session: &Session) -> Result<Exit> {
 
 fn first(name: &str, environment: &str) -> String {
     format!(
-        "# yaml-language-server: $schema=https://code-engine.dev/schema/spec-v1.json\n\
+        "# yaml-language-server: $schema=https://code-engine.dev/schema/spec.v1.schema.json\n\
          # What should run. What is left out is filled in, and shown with its origin.\n\
          version: 1\n\
          application: {name}\n\

@@ -4,6 +4,7 @@
 pub mod change;
 pub mod connect;
 pub mod init;
+pub mod last;
 pub mod logs;
 pub mod look;
 pub mod propose;

@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::flow::last;
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
 use crate::progress::{Board, Watch};
@@ -107,9 +108,15 @@ pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Resul
 /// The first lines: where this happens, and what should exist.
 async fn begin(session: &Session, proposal: &Proposal) -> Result<()> {
     let style = &session.screen.style;
-    session.screen.detail(&summary::scene(style, &scene(session, &proposal.deployment, proposal).await?));
+    session.screen.page(&summary::scene(style, &scene(session, &proposal.deployment, proposal).await?));
+    last::warn(session, &proposal.deployment);
     if let Some(wanted) = &proposal.spec {
-        session.screen.detail(&spec::spec(style, wanted, &proposal.origins));
+        session.screen.detail(&spec::spec(
+            style,
+            wanted,
+            &proposal.origins,
+            &session.place.project.display().to_string(),
+        ));
         let data = json!({ "spec": wanted, "origins": proposal.origins });
         line(session, "spec", &format!("spec of {}", proposal.deployment), &data)?;
     }
@@ -158,8 +165,11 @@ enum Consent {
 
 async fn consent(session: &Session, planned: &Planned) -> Result<Consent> {
     let deployment = &planned.plan.deployment;
-    let severe = planned.plan.delete_data;
-    if severe && !confirmed(session, deployment)? {
+    if planned.plan.delete_data {
+        // `--yes` is no answer to this one, and its name is the answer to all of it.
+        if confirmed(session, deployment)? {
+            return Ok(Consent::Given(How::Option));
+        }
         if !session.screen.interactive {
             return Err(needs_confirm(deployment));
         }
@@ -257,6 +267,7 @@ fn wait_for_another_person(session: &Session, planned: &Planned) -> Result<Exit>
 /// # Errors
 /// Those of the engine.
 pub async fn run(session: &Session, planned: &Planned, approval: Approval) -> Result<Exit> {
+    last::note(session, &planned.plan.deployment);
     let board = Board::of(Some(&planned.plan));
     let cancel = CancellationToken::new();
     watched(session, board, &cancel, session.engine.apply(planned, approval, &cancel)).await

@@ -13,6 +13,7 @@ use code_core::engine::Planned;
 use code_core::{Digest, Error, ErrorKind, Result};
 
 use crate::exit::Exit;
+use crate::flow::last;
 use crate::flow::propose::{confirmed, line, needs_confirm, run};
 use crate::render::{plan, summary, verdicts};
 use crate::session::Session;
@@ -34,7 +35,8 @@ pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
         state: session.place.state.display().to_string(),
         run: session.engine.state(&planned.plan.deployment).await?.runs + 1,
     };
-    session.screen.detail(&summary::scene(&session.screen.style, &scene));
+    session.screen.page(&summary::scene(&session.screen.style, &scene));
+    last::warn(session, &planned.plan.deployment);
     session.screen.page(&plan::plan(&session.screen.style, &planned.plan));
     if session.screen.dry_run {
         return Ok(Exit::Done);

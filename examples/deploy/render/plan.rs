@@ -1,8 +1,9 @@
 //! A plan: one line for each component, its steps as a graph with the way back of each, and last, next to
 //! the counts, everything that it takes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use code_core::StepId;
 use code_core::expr::Expr;
 use code_core::plan::{Plan, Step};
 use code_core::provider::{Action, Effects, Promise, Reversal};
@@ -28,7 +29,9 @@ pub fn plan(style: &Style, plan: &Plan) -> String {
     } else {
         text.push_str(&format!("{} steps (all of them: --full)\n", plan.steps.len()));
     }
-    text.push_str(&verdicts::cost(style, plan.cost.as_ref()));
+    if plan.spec.is_some() {
+        text.push_str(&verdicts::cost(style, plan.cost.as_ref()));
+    }
     text.push_str(&way_back(style, plan));
     text.push_str(&taken_away(style, plan));
     text.push_str(&counts(style, plan));
@@ -101,13 +104,29 @@ fn what(style: &Style, plan: &Plan, step: &Step) -> String {
     if !change.why.is_empty() {
         text.push_str(&format!(": {}", change.why));
     }
-    let needs: Vec<&str> =
-        step.needs.iter().filter_map(|id| plan.step(*id)).map(|needed| needed.address().as_str()).collect();
+    let needs: Vec<&str> = nearest(plan, step)
+        .into_iter()
+        .filter_map(|id| plan.step(id))
+        .map(|needed| needed.address().as_str())
+        .collect();
     if !needs.is_empty() {
         text.push_str(&format!(" {} after {}", style.sign("·", "-"), needs.join(", ")));
     }
     text.push_str(&format!(" {} back: {}", style.sign("·", "-"), back(plan, step)));
     text
+}
+
+/// The steps that a step waits for, without those that another one of them waits for already.
+fn nearest(plan: &Plan, step: &Step) -> Vec<StepId> {
+    let mut further = BTreeSet::new();
+    let mut open: Vec<StepId> =
+        step.needs.iter().filter_map(|id| plan.step(*id)).flat_map(|needed| needed.needs.clone()).collect();
+    while let Some(id) = open.pop() {
+        if further.insert(id) {
+            open.extend(plan.step(id).iter().flat_map(|needed| needed.needs.clone()));
+        }
+    }
+    step.needs.iter().copied().filter(|id| !further.contains(id)).collect()
 }
 
 /// How a step is taken back, in a few words.
@@ -272,6 +291,14 @@ mod tests {
         insta::assert_snapshot!(plan(&WIDE, &samples::mixed_plan()));
         let color = Style { color: true, ..WIDE };
         assert_eq!(strip(&plan(&color, &samples::mixed_plan())), plan(&WIDE, &samples::mixed_plan()));
+    }
+
+    #[test]
+    fn only_the_nearest_needs_are_named() {
+        let mut plan = samples::first_plan();
+        plan.steps[3].needs = vec![StepId(0), StepId(1), StepId(2)];
+        assert_eq!(nearest(&plan, &plan.steps[3]), [StepId(2)]);
+        assert_eq!(nearest(&plan, &plan.steps[2]), [StepId(0), StepId(1)]);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::style::{Cell, Style, Tone, cell, shorten, table};
 
-/// The spec, one value a line, each with where it comes from.
+/// The spec, one value a line, each with where it comes from; files of `project` are named from there.
 ///
 /// What is the same for every deployment and was not set by anybody (the version of the format) shows only
 /// with `full`.
-pub fn spec(style: &Style, spec: &Spec, origins: &Origins) -> String {
+pub fn spec(style: &Style, spec: &Spec, origins: &Origins, project: &str) -> String {
+    let origin = |origin: Option<&Origin>| shown_origin(origin, project);
     let mut text =
         style.paint(Tone::Strong, format!("Spec of {}/{}", spec.application, spec.environment)) + "\n";
     let value = serde_json::to_value(spec).unwrap_or_default();
@@ -72,10 +73,14 @@ fn rank(at: &str) -> (usize, usize, String) {
     }
 }
 
-fn origin(origin: Option<&Origin>) -> Cell {
+fn shown_origin(origin: Option<&Origin>, project: &str) -> Cell {
+    let text = |origin: &Origin| match project {
+        "" | "/" => format!("({origin})"),
+        project => format!("({origin})").replace(&format!("{project}/"), "").replace(project, "this project"),
+    };
     match origin {
-        Some(origin @ Origin::Default { .. }) => cell(Tone::Dim, format!("({origin})")),
-        Some(origin) => cell(Tone::Good, format!("({origin})")),
+        Some(origin @ Origin::Default { .. }) => cell(Tone::Dim, text(origin)),
+        Some(origin) => cell(Tone::Good, text(origin)),
         None => cell(Tone::Bad, "(of unknown origin)"),
     }
 }
@@ -90,7 +95,8 @@ fn is_boring(at: &str, leaf: &Value, origins: &Origins, spec: &Value) -> bool {
     if let Some(other) = at.strip_suffix("/replicas/min") {
         return spec.pointer(&format!("{other}/replicas/max")) == Some(leaf);
     }
-    defaulted && *leaf == Value::Bool(false)
+    let kept = matches!(origins.get(at), Some(Origin::Revision { .. }));
+    (defaulted || kept) && *leaf == Value::Bool(false)
 }
 
 fn shown(value: &Value) -> String {
@@ -109,9 +115,9 @@ mod tests {
     #[test]
     fn every_value_has_its_origin() {
         let (spec, origins) = samples::spec();
-        insta::assert_snapshot!(super::spec(&WIDE, &spec, &origins));
-        insta::assert_snapshot!(super::spec(&NARROW, &spec, &origins));
-        let full = super::spec(&Style { full: true, ..WIDE }, &spec, &origins);
+        insta::assert_snapshot!(super::spec(&WIDE, &spec, &origins, "/p"));
+        insta::assert_snapshot!(super::spec(&NARROW, &spec, &origins, "/p"));
+        let full = super::spec(&Style { full: true, ..WIDE }, &spec, &origins, "/p");
         assert_eq!(
             full.lines().filter(|line| line.contains('(')).count(),
             spec.leaves().len(),
@@ -123,6 +129,6 @@ mod tests {
     fn a_value_without_an_origin_is_told() {
         let (spec, mut origins) = samples::spec();
         origins.remove("/components/0/kind");
-        assert!(super::spec(&WIDE, &spec, &origins).contains("(of unknown origin)"));
+        assert!(super::spec(&WIDE, &spec, &origins, "/p").contains("(of unknown origin)"));
     }
 }

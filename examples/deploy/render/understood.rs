@@ -154,6 +154,9 @@ fn place(at: &str, intents: &Value, several: bool) -> String {
             let component = intents.pointer(&format!("/{}/components/{index}", parts[0]));
             let name = component.and_then(|c| c.get("name").or(c.get("kind"))).map(plain);
             let name = name.unwrap_or_else(|| format!("component {index}"));
+            // A list is one field, whichever of its words says it.
+            let field: Vec<&str> =
+                field.iter().copied().filter(|part| part.parse::<usize>().is_err()).collect();
             format!("{name} {}", field.join(" "))
         }
         Some(other) => other.join(" "),

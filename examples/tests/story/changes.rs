@@ -79,3 +79,29 @@ fn an_app_without_a_known_start_is_an_error_that_helps() {
     assert!(failed.err.contains("hint:"), "{failed}");
     assert!(world.resources().is_empty());
 }
+
+#[test]
+fn another_target_than_last_time_is_told() {
+    let world = World::new();
+    world.ok(&["Deploy a web app to staging", "--yes", "-q"]);
+    let same = world.ok(&["Deploy a web app to staging", "--yes", "-q"]);
+    assert!(!same.err.contains("the last change"), "{same}");
+    world.settings("# Another port: an environment of its own.\n");
+    let other = world.ok(&["Deploy a web app to test", "--dry-run", "-q"]);
+    assert!(other.err.contains("the last change from here was to shop/staging"), "{other}");
+    assert!(other.out.starts_with("dry run: shop/test"), "{other}");
+}
+
+#[test]
+fn the_databases_own_shell_opens() {
+    if !crate::basics::has_postgresql() {
+        return;
+    }
+    let world = World::new();
+    world.ok(&["Deploy a web app with a PostgreSQL database to staging", "--yes", "-q"]);
+    http(&world.url(), "POST", "/notes", "text=seen");
+    let rows = world.ok(&["connect", "db", "--", "-tAc", "select count(*) from notes"]);
+    assert_eq!(rows.out.trim(), "1", "{rows}");
+    world.fails(&["connect", "web"], 2, "front::no-shell");
+    world.fails(&["connect", "nothing"], 2, "front::no-such-component");
+}

@@ -81,6 +81,16 @@ fn a_saved_plan_is_applied_with_the_line_that_is_printed() {
 }
 
 #[test]
+fn a_fresh_clone_deploys_the_sample_app() {
+    let world = World::new();
+    let clone = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (clone, state) = (clone.to_str().unwrap(), world.state());
+    let main = ["Deploy a web app with database to staging", "--project", clone, "--dry-run", "--state"];
+    let shown = world.ok(&[&main[..], &[state.to_str().unwrap()]].concat());
+    assert!(shown.out.contains("sample") && shown.out.contains("code.toml:"), "{shown}");
+}
+
+#[test]
 fn an_edited_plan_is_refused() {
     let world = World::new();
     let path = world.path("plan.json");

@@ -126,3 +126,23 @@ fn an_interrupt_stops_the_run_and_says_so() {
     let resumed = world.run(&["status"]);
     assert!([0, 10].contains(&resumed.code), "{resumed}");
 }
+
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let world = World::new();
+    world.write("Procfile", "web: sleep 600\n");
+    world.settings("[components.web.health]\ntimeout_seconds = 15\n");
+    let mut terminal = Terminal::open(&world, &["Deploy a web app to staging", "--yes"]);
+    terminal.wait_for("started: create process");
+    terminal.interrupt();
+    terminal.wait_for("stopping");
+    // It may have ended by itself already.
+    let pid = Pid::from_child(&terminal.child.0);
+    let _ = kill_process(pid, Signal::INT);
+    assert_eq!(terminal.ends().code(), Some(130), "{}", terminal.shown());
+    // Whatever was left in the middle is gone on with, or there is nothing to do.
+    let resumed = world.run(&["resume"]);
+    assert!([0, 5, 6, 130].contains(&resumed.code), "{resumed}");
+    let again = world.run(&["resume"]);
+    assert!(again.out.contains("nothing to resume"), "{again}");
+}
