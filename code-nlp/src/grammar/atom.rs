@@ -103,12 +103,33 @@ pub(crate) fn atoms(tokens: &[Token<'_>], words: &Vocabulary) -> Vec<Atom> {
     }
     let mut at = 0;
     while at < tokens.len() {
+        if is_variable(tokens, at) {
+            let mut atom = single(tokens, &spelled, at, &own);
+            atom.what = What::EnvKey;
+            out.push(atom);
+            at += 1;
+            continue;
+        }
         let (atom, used) =
             phrase(tokens, &spelled, at, &own).unwrap_or_else(|| (single(tokens, &spelled, at, &own), 1));
         at += used;
         out.push(atom);
     }
     out
+}
+
+/// Whether a word in capitals is set to something: `TIMEOUT to 30`, `TTL: 5`.
+fn is_variable(tokens: &[Token<'_>], at: usize) -> bool {
+    let token = &tokens[at];
+    let joined = tokens.get(at + 1).is_some_and(|t| matches!(t.text, "to" | "=" | ":"));
+    let value =
+        tokens.get(at + 2).is_some_and(|t| matches!(t.shape, Shape::Word | Shape::Number | Shape::Quoted));
+    token.shape == Shape::Word
+        && token.text.len() >= 3
+        && is_env_key(token.text)
+        && joined
+        && value
+        && (token.text.contains('_') || lexicon().get(&key_of(token.text)).is_none())
 }
 
 /// The words of the project's own.

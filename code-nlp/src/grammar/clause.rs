@@ -344,7 +344,14 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
         }
         if let Some(action) = view.topic(at) {
             let denied = (1..=2).any(|b| at >= clause.from + b && view.is(at - b, Class::Without));
-            let rank = topic_rank(view, at, action, clause);
+            let budget = action == Action::Cost
+                && !clause.question
+                && (clause.from..clause.to).any(|i| matches!(view.item(i), Some(Item::Money(..))))
+                && matches!(
+                    atom.text.as_str(),
+                    "spend" | "spending" | "pay" | "within budget" | "monthly spend" | "budget estimate"
+                );
+            let rank = if budget { 9 } else { topic_rank(view, at, action, clause) };
             if rank < 9 && !denied && topic.is_none_or(|(r, _, _)| rank < r) {
                 topic = Some((rank, action, at));
             }
@@ -353,7 +360,9 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
         match place_of(view, clause, at, deed, form) {
             Place::Asks { weak } => {
                 let light = !matches!(deed, Deed::Do(_));
-                let rank = u8::from(light) * 4
+                let shows = matches!(deed, Deed::Show | Deed::Check) && clause.dry_run.is_some();
+                let rank = u8::from(shows) * 8
+                    + u8::from(light) * 4
                     + u8::from(weak) * 2
                     + u8::from(light && matches!(deed, Deed::Need | Deed::Get));
                 offer(
@@ -379,7 +388,39 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
             Place::Other => {}
         }
     }
+    if best.is_none()
+        && topic.is_none()
+        && let Some(at) = asks_state(view, clause)
+    {
+        topic = Some((3, Action::Status, at));
+    }
     clause.verb = settle(view, clause, best, topic, secret);
+}
+
+/// "is X running?", "what is deployed in staging?": where the word stands that asks for the state.
+fn asks_state(view: &View<'_>, clause: &Clause) -> Option<usize> {
+    let first = (clause.from..clause.to)
+        .find(|i| !view.atom(*i).is_some_and(|a| a.is(Class::Fill) && !a.is(Class::Ask)))?;
+    let asks = view.is(first, Class::Ask)
+        && (clause.question || view.is(first, Class::Be) || view.text(first).starts_with("wh"));
+    let be = (first..clause.to).any(|i| view.is(i, Class::Be));
+    (first..clause.to).filter(|_| asks && be).find(|i| {
+        matches!(
+            view.text(*i),
+            "running"
+                | "deployed"
+                | "up"
+                | "online"
+                | "down"
+                | "live"
+                | "reachable"
+                | "available"
+                | "broken"
+                | "working"
+                | "installed"
+                | "offline"
+        )
+    })
 }
 
 /// How good a topic is: lower is better, 9 is none.
@@ -504,8 +545,20 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
     }
     let whole = |i: usize| view.deed(i).is_some_and(|(d, _)| matches!(d, Deed::Need | Deed::Get));
     let asked_before = (first..at).any(whole) || modal;
+    if iff && who && form == Form::Past {
+        return if not { Place::Denied } else { Place::Asks { weak: false } };
+    }
     match form {
         Form::Base => {
+            // "in advance", "by default": a noun after a preposition.
+            let noun = at > first
+                && matches!(
+                    view.text(at - 1),
+                    "in" | "on" | "at" | "of" | "with" | "from" | "under" | "after" | "before" | "per"
+                );
+            if noun && !article {
+                return Place::Other;
+            }
             if article {
                 let of = matches!(view.text(at + 1), "of" | "for" | "to" | "in")
                     || view.is(at + 1, Class::In)
@@ -558,10 +611,6 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
             let passive = be || view.is(at.saturating_sub(1), Class::Be);
             if deed == Deed::Need || deed == Deed::Set && matches!(view.text(at), "wished") {
                 return if passive && !not { Place::Asks { weak: true } } else { Place::Other };
-            }
-            // "if we upgraded"
-            if iff && who {
-                return if not { Place::Denied } else { Place::Asks { weak: false } };
             }
             let causative = at > first
                 && asked_before
@@ -629,7 +678,7 @@ fn settle(
                 Deed::Do(Action::Deploy | Action::RotateSecrets | Action::Update | Action::Destroy)
             ) && secret <= verb.at + 3)
         && !matches!(topic, Some((_, Action::Scan | Action::Cost | Action::Logs, _)))
-        && secret > verb.at
+        && (secret > verb.at || view.deed(verb.at).is_some_and(|(_, form)| form == Form::Past))
         && (rank <= 4 || matches!(verb.deed, Deed::Renew | Deed::Set | Deed::Need | Deed::Get))
     {
         verb.deed = Deed::Do(Action::RotateSecrets);

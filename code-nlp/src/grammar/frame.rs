@@ -48,6 +48,8 @@ pub(crate) struct Frame {
     pub(crate) action: Option<Said<Action>>,
     /// The action follows from a word that is weak: a need, a wish.
     pub(crate) weak: bool,
+    /// The action follows from what a light verb stands with: "give it 2 GB".
+    pub(crate) light: bool,
     pub(crate) dry_run: Option<Span>,
     pub(crate) application: Option<Said<String>>,
     /// Where; several make several intents.

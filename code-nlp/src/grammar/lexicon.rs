@@ -36,6 +36,8 @@ pub(crate) enum Sense {
     Unit(Unit),
     /// A dependency.
     Relation(Relation),
+    /// A verb that makes a dependency with a preposition behind its object: "stores … in".
+    Gap,
     /// Asks only to show or plan.
     DryRun,
     /// What follows replaces what was said before.
@@ -172,6 +174,8 @@ pub(crate) struct Lexicon {
     regions: HashSet<&'static str>,
     /// Each word of each phrase.
     words: HashSet<String>,
+    /// Verbs with their object before the preposition, with the prepositions.
+    gaps: HashMap<String, Vec<&'static str>>,
     /// Numbers by their words.
     numbers: HashMap<&'static str, f64>,
 }
@@ -227,6 +231,11 @@ impl Lexicon {
     /// The most words of a phrase that begins with this word.
     pub(crate) fn longest(&self, first: &str) -> usize {
         self.longest.get(first).copied().unwrap_or(0)
+    }
+
+    /// The prepositions that close the gap after a verb: "stores … in".
+    pub(crate) fn gap(&self, verb: &str) -> &[&'static str] {
+        self.gaps.get(verb).map_or(&[], Vec::as_slice)
     }
 
     /// The number that a phrase names.
@@ -322,12 +331,20 @@ impl Lexicon {
             targets: HashMap::new(),
             regions: rows(REGIONS).flatten().flat_map(str::split_whitespace).collect(),
             words: HashSet::new(),
+            gaps: HashMap::new(),
             numbers: HashMap::new(),
         };
         lexicon.read_nouns();
         lexicon.read_verbs();
         for row in rows(RELATIONS) {
-            let relation = if row[0] == "needs" { Relation::Needs } else { Relation::Feeds };
+            let relation = match row[0] {
+                "needs" => Relation::Needs,
+                "feeds" => Relation::Feeds,
+                prepositions => {
+                    lexicon.read_gaps(prepositions, row.get(1).copied().unwrap_or(""));
+                    continue;
+                }
+            };
             for (phrase, _) in row.get(1).copied().map(phrases).into_iter().flatten() {
                 lexicon.add(phrase, Sense::Relation(relation));
                 for (form, _) in verb_forms(phrase) {
@@ -474,6 +491,19 @@ impl Lexicon {
                 for (form, which) in verb_forms(phrase) {
                     self.add(&form, Sense::Verb(deed, which));
                 }
+            }
+        }
+    }
+
+    /// Verbs with their object before the preposition: "stores its notes in".
+    fn read_gaps(&mut self, prepositions: &'static str, verbs: &'static str) {
+        let prepositions: Vec<&'static str> = phrases(prepositions).map(|(p, _)| p).collect();
+        for (verb, _) in phrases(verbs) {
+            let forms = verb_forms(verb).into_iter().map(|(form, _)| form).chain([verb.to_owned()]);
+            for form in forms {
+                self.note_words(&form);
+                self.add(&form, Sense::Gap);
+                self.gaps.entry(form).or_default().extend(&prepositions);
             }
         }
     }

@@ -185,6 +185,29 @@ fn head(atoms: &[Atom], at: usize, part: &Part) -> Option<(Option<Kind>, Option<
         {
             return None;
         }
+        // "observability time": a kind before an ordinary noun only describes it.
+        let describes = part.article == Article::None
+            && part.count.is_none()
+            && part.names.is_empty()
+            && next.is_some_and(|n| {
+                n.what == What::Word
+                    && n.classes.is_empty()
+                    && n.senses.is_empty()
+                    && lexicon().is_plain(&n.text)
+            });
+        let mass = matches!(
+            kind,
+            Kind::Monitoring
+                | Kind::Search
+                | Kind::Network
+                | Kind::Cache
+                | Kind::Queue
+                | Kind::Registry
+                | Kind::Dns
+        );
+        if describes && mass {
+            return None;
+        }
         return Some((Some(kind), None, at + 1));
     }
     let (engine, kind, ordinary) = product_of(atom)?;
@@ -205,7 +228,8 @@ fn head(atoms: &[Atom], at: usize, part: &Part) -> Option<(Option<Kind>, Option<
             .is_some_and(|k| fits(k) && (atom.capital || part.article != Article::Definite))
             || (app && kind.is_none_or(written) && atom.capital)
             || (atom.capital && after > end && part.article != Article::Definite)
-            || (atom.capital && part.article == Article::Indefinite && after_kind.is_none() && !app);
+            || (atom.capital && part.article == Article::Indefinite && after_kind.is_none() && !app)
+            || (atom.capital && at > 0 && atoms[at - 1].mark('(') && next.is_some_and(|a| a.mark(')')));
         if !believed || (lexicon().is_namelike(&atom.text) && !atom.capital) {
             return None;
         }
@@ -435,6 +459,18 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
         if before_owns {
             return next;
         }
+        // "one database Postgres": the product behind its kind.
+        if let Some((engine, Some(kind), false)) = product_of(atom)
+            && part.kind.is_some_and(|k| k.0 == kind)
+            && part.engine.is_none()
+            && part.names.is_empty()
+            && next == at
+        {
+            part.engine = Some((engine.to_owned(), atom.span));
+            part.owns = atom.owns;
+            next += 1;
+            continue;
+        }
         // "worker: lynx", "database: mysql 8.0", "cluster: kubernetes 1.29".
         if atom.mark(':') && part.names.is_empty() && part.engine.is_none() {
             let after = atoms.get(next + 1);
@@ -498,7 +534,7 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
             && kind_of(atom).is_none_or(|k| part.engine.is_some() && k != Kind::Api)
             && next == at
             && !atom.is(Class::It)
-            && super::setting::field_of(atom).is_none()
+            && (super::setting::field_of(atom).is_none() || atom.text == "instance")
             && deed_of(atom).is_none_or(|(_, f)| f == Form::Base)
             && platform_of(atom).is_none()
         {

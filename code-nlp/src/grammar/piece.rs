@@ -11,6 +11,7 @@ use code_core::request::Span;
 use super::atom::{Atom, What};
 use super::lexicon::{Class, Deed, Field, Form, Sense};
 use super::part::{Part, env_of, kind_of, nameable, part, platform_of, product_of};
+use super::schedule::once_a_day;
 use super::setting::{Set, after_separator, deed_of, field_of, joined, names, setting};
 use super::value::{Value, value};
 use code_core::intent::Kind;
@@ -29,6 +30,8 @@ pub(crate) enum Item {
     /// An amount, its currency, and whether it is said to be monthly.
     Money(f64, String, bool),
     Set(Set),
+    /// A time of day, as a daily schedule.
+    Time(String),
     /// A value without its field.
     Loose(Value),
     /// A field without its value.
@@ -79,7 +82,7 @@ fn piece(
         return Some((Item::Compliance(framework), at + 1));
     }
     if atom.is(Class::Called)
-        && !(atom.text == "name" || atom.text == "name is" || atom.text == "with name")
+        && atom.text != "name"
         && !atom.is(Class::Of)
         && let Some((names, end)) = names(atoms, at + 1)
     {
@@ -120,6 +123,9 @@ fn piece(
         && !matches!(atom.text.as_str(), "one" | "first" | "second" | "a couple")
     {
         return Some((Item::Loose(value), end));
+    }
+    if let Some((cron, end)) = once_a_day(atoms, at) {
+        return Some((Item::Time(cron), end));
     }
     let field = field_of(atom).filter(|_| matches!(atom.what, What::Word))?;
     (deed_of(atom).is_none()).then_some((Item::Field(field), at + 1))
@@ -184,7 +190,8 @@ fn weak_fits(atoms: &[Atom], at: usize, end: usize) -> bool {
     ) || last.text == "and"
         || last.text == "of"
         || last.text == "for"
-        || last.is(Class::Be)
+        || (last.is(Class::Be)
+            && (before < 2 || matches!(atoms[before - 2].what, What::Mark(_) | What::Newline)))
         || last.is(Class::If)
         || last.text == "on"
 }
@@ -247,10 +254,17 @@ fn place(atoms: &[Atom], at: usize) -> Option<(Item, usize)> {
         _ => {}
     }
     let name = skip_article(at);
+    // "the namespace observability"
+    if name > at && atoms.get(name).is_some_and(|a| field_of(a) == Some(Field::Namespace)) {
+        let next = called(name + 1);
+        if named(next) && !atoms[next].is(Class::To) && !atoms[next].is(Class::Be) {
+            return Some((Item::Namespace(joined(&atoms[next].raw)), next + 1));
+        }
+    }
     // "the lab namespace"
     if named(name)
         && atoms.get(name + 1).is_some_and(|a| field_of(a) == Some(Field::Namespace))
-        && deed_of(&atoms[name]).is_none()
+        && deed_of(&atoms[name]).is_none_or(|(_, form)| form == Form::Ing)
     {
         return Some((Item::Namespace(joined(&atoms[name].raw)), name + 2));
     }

@@ -76,6 +76,8 @@ pub(crate) struct Scanned {
     pub(crate) only_definite: bool,
     pub(crate) counted: bool,
     pub(crate) denied_parts: bool,
+    /// What is denied.
+    pub(crate) excluded: Vec<Part>,
     pub(crate) range: bool,
 }
 
@@ -151,19 +153,32 @@ impl<'a> Reader<'a> {
     /// Reads the pieces of a clause.
     fn scan(&mut self, clause: &Clause, action: Option<Action>) -> Scanned {
         let mut out = Scanned { only_definite: true, ..Scanned::default() };
-        let mut relations = Relations::default();
+        let antecedent = self.pending.members.first().map(|m| m.entity);
+        let antecedent = antecedent.or_else(|| self.frames.last().and_then(subject));
+        let mut relations = Relations::after(antecedent);
         // The components on which the next setting falls; settings that stand before their component.
         let mut focus: Vec<usize> = Vec::new();
         let mut waiting: Vec<Said<Set>> = Vec::new();
         let mut open: Option<Field> = None;
         let verb_at = clause.verb.map_or(usize::MAX, |v| v.at);
         let auto = (clause.from..clause.to).any(|i| self.view.is(i, Class::Auto) && !self.view.is_part(i));
+        let raises = clause
+            .verb
+            .is_some_and(|v| matches!(v.deed, Deed::Raise | Deed::Bring | Deed::Do(Action::Scale)));
         let mut at = clause.from;
         while at < clause.to {
             let span = self.view.span(at);
             let Some(item) = self.view.item(at) else { break };
             match item.clone() {
                 Item::Part(part) => {
+                    let denied = clause.denied.is_some() && clause.verb.is_none();
+                    if denied && !(clause.from..at).any(|i| self.view.is(i, Class::Only)) {
+                        // "don't restart the API, only the worker"
+                        out.denied_parts = true;
+                        out.excluded.push(*part);
+                        at += 1;
+                        continue;
+                    }
                     if self.excluded(clause, at) || (part.weak && !self.weak_is_meant(clause, at, &part)) {
                         out.denied_parts |= !part.weak;
                         relations.break_off();
@@ -184,7 +199,7 @@ impl<'a> Reader<'a> {
                 }
                 Item::Set(Set::Names(names)) => self.take_names(names, &mut out, &mut focus),
                 Item::Set(set) => {
-                    let set = self.toward(at, set, action, auto);
+                    let set = self.toward(at, set, action, auto, raises);
                     out.range |= matches!(set, Set::Replicas(r) if r.min != r.max);
                     self.take_set(
                         clause,
@@ -209,6 +224,15 @@ impl<'a> Reader<'a> {
                             action,
                         );
                         open = None;
+                    }
+                }
+                Item::Time(cron) => {
+                    let timed = focus.last().or(antecedent.as_ref()).is_some_and(|id| {
+                        self.entities[*id].kind.as_ref().is_some_and(|k| k.value == Kind::Cron)
+                    });
+                    if timed {
+                        let said = Said::new(Set::Schedule(cron), span);
+                        self.take_set(clause, at, said, &mut out, &mut focus, &mut waiting, action);
                     }
                 }
                 Item::Field(field) => open = Some(field),
@@ -593,9 +617,14 @@ impl<'a> Reader<'a> {
     }
 
     /// "from 2 to 5" on a way to somewhere is 5; as a range of automatic scaling it is both.
-    fn toward(&self, at: usize, set: Set, action: Option<Action>, auto: bool) -> Set {
-        let from = self.view.atoms[self.view.pieces[at].atoms.0].text == "from";
+    fn toward(&self, at: usize, set: Set, action: Option<Action>, auto: bool, raises: bool) -> Set {
+        let first = self.view.atoms[self.view.pieces[at].atoms.0].text.as_str();
+        let from = first == "from";
+        let after_part = at > 0 && !self.view.mark(at - 1, ',') && !self.view.is(at - 1, Class::With);
+        let up_to = first == "up to" && after_part && raises;
         match set {
+            // "crank it up to 10 pods" is ten; "autoscale up to 10" is the upper end.
+            Set::Replicas(r) if up_to && r.min.is_none() && !auto => r.max.map_or(set, counted),
             Set::Replicas(r) if from && !auto && matches!(action, Some(Action::Scale | Action::Update)) => {
                 r.max.map_or(set, counted)
             }
@@ -864,10 +893,12 @@ impl<'a> Reader<'a> {
                         }
                         None
                     }
-                    Some(Action::Update) if to => match &count {
-                        Value::Count(_) | Value::Range(..) => Some(Set::Version(last_number(view, at))),
-                        _ => replicas(&count).map(Set::Replicas),
-                    },
+                    Some(Action::Update) if to || view.atoms[view.pieces[at].atoms.0].text == "from" => {
+                        match &count {
+                            Value::Count(_) | Value::Range(..) => Some(Set::Version(last_number(view, at))),
+                            _ => replicas(&count).map(Set::Replicas),
+                        }
+                    }
                     _ if raise && to && !matches!(count, Value::Count(n) if n > 1000) => {
                         let engine = focus.last().is_some_and(|id| self.entities[*id].engine.is_some());
                         let word = clause.verb.map_or("", |v| view.text(v.at));
@@ -1092,6 +1123,14 @@ impl<'a> Reader<'a> {
             settings.iter().any(|s| matches!(s, Set::Replicas(_))) && (!out.counted || out.only_definite);
         let others = settings.iter().any(|s| !matches!(s, Set::Replicas(_)));
         let question = clause.question;
+        // "should we use X or Y?" wants advice.
+        let first = first_word(view, clause);
+        if question && view.text(first) == "should" && view.is(first + 1, Class::Who) {
+            return None;
+        }
+        if out.later && !matches!(verb.deed, Deed::Do(_)) {
+            return None;
+        }
         let moves = out.frame.source.is_some() && !out.frame.environments.is_empty();
         let changes = if counts && !others {
             Some(Action::Scale)
@@ -1311,6 +1350,7 @@ impl<'a> Reader<'a> {
         spans.extend(verb.topic.map(|t| t.1));
         out.frame.action = Some(Said { value: action, spans });
         out.frame.weak = weak;
+        out.frame.light = !matches!(verb.deed, Deed::Do(_));
         self.refer(clause, action, &mut out);
         let names = std::mem::take(&mut out.names);
         if let ([only], Some((name, span))) = (out.frame.members.as_slice(), names.first()) {
@@ -1442,8 +1482,7 @@ impl<'a> Reader<'a> {
                 if keeps {
                     for said in subject.settings {
                         let field = said.value.field();
-                        let fits = action == Action::Update && !matches!(said.value, Set::Version(_))
-                            || matches!(said.value, Set::Replicas(_));
+                        let fits = action == Action::Update || matches!(said.value, Set::Replicas(_));
                         if fits && !member.settings.iter().any(|s| s.value.field() == field) {
                             member.settings.push(said);
                         }
@@ -1509,9 +1548,12 @@ impl<'a> Reader<'a> {
             && last.sentence == clause.sentence
             && !clause.gapped
         {
-            // "deploy X and restart": the object of the clause before.
+            // "deploy X and restart": the object of the clause before. "In staging: … and show the status"
+            // is about staging.
             let same = last.action.as_ref().is_some_and(|a| a.value == action);
-            if !same {
+            let whole = matches!(action, Action::Status | Action::Cost | Action::Scan)
+                && !self.lead.environments.is_empty();
+            if !same && !whole {
                 for id in last.members.iter().map(|m| m.entity).collect::<Vec<_>>() {
                     out.frame.member(id);
                 }
@@ -1637,6 +1679,21 @@ impl<'a> Reader<'a> {
                 }
             }
             frame.share(&last);
+        }
+        // "Deploy X. It needs 2 GB": more about what is made, not a change of it.
+        if let Some(last) = self.frames.last_mut()
+            && last.action.as_ref().is_some_and(|a| a.value == Action::Deploy)
+            && matches!(action, Action::Update | Action::Scale)
+            && frame.light
+            && !frame.members.is_empty()
+            && frame.members.iter().all(|m| last.members.iter().any(|x| x.entity == m.entity))
+            && frame.environments.iter().all(|e| last.environments.iter().any(|x| x.value == e.value))
+        {
+            frame.environments.clear();
+            frame.action = None;
+            let differ = last.merge(frame);
+            self.note_differences(differ);
+            return;
         }
         if let Some(last) = self.frames.last_mut() {
             let same = |a: Option<&Action>, b: Option<&Action>| a == b;

@@ -13,7 +13,7 @@ use code_core::request::Span;
 use super::atom::What;
 use super::clause::{Clause, View};
 use super::frame::{Entity, Frame, Said};
-use super::lexicon::{Class, Deed, Relation, Sense};
+use super::lexicon::{Class, Deed, Relation, Sense, lexicon};
 use super::piece::Item;
 use super::read::Scanned;
 
@@ -27,10 +27,19 @@ pub(crate) struct Relations {
     /// The relation before it, for "… and the backend on MongoDB".
     last: Option<(Relation, Span)>,
     objects: Vec<usize>,
+    /// Where the object of "stores its notes in" stands: pronouns before it mean something else.
+    gap: usize,
+    /// What "it" means as a subject.
+    antecedent: Option<usize>,
     found: Vec<(usize, usize, Span)>,
 }
 
 impl Relations {
+    /// The relations of a clause in which "it" means this component.
+    pub(crate) fn after(antecedent: Option<usize>) -> Relations {
+        Relations { antecedent, ..Relations::default() }
+    }
+
     /// What comes next is no object.
     pub(crate) fn break_off(&mut self) {
         if let Some((relation, span, _)) = self.open.take() {
@@ -58,17 +67,25 @@ impl Relations {
             if !reaches && (with || subject.is_empty()) {
                 return;
             }
+            self.gap = gap_verb(view, clause, at).unwrap_or(0);
             self.open = Some((relation, atom.span, subject));
             return;
         }
         if self.open.is_some() {
             // "fed by it", "talks to them"
-            if (atom.is(Class::It) || atom.is(Class::Them)) && !atom.is(Class::Definite) && atom.text != "one"
+            if at >= self.gap
+                && (atom.is(Class::It) || atom.is(Class::Them))
+                && !atom.is(Class::Definite)
+                && atom.text != "one"
             {
                 let (relation, span, subject) =
                     self.open.clone().unwrap_or((Relation::Needs, atom.span, Vec::new()));
-                let before =
-                    (0..entities.len()).rev().find(|id| !subject.contains(id) && !self.objects.contains(id));
+                let free = |id: &usize| !subject.contains(id) && !self.objects.contains(id);
+                // What is read from or written to is rather a store than a program.
+                let before = (0..entities.len())
+                    .rev()
+                    .find(|id| free(id) && holds(&entities[*id]))
+                    .or_else(|| (0..entities.len()).rev().find(free));
                 if let Some(id) = before {
                     self.found_pair(relation, &subject, id, span.to(atom.span));
                     out.frame.member(id);
@@ -204,7 +221,7 @@ impl Relations {
         clause: &Clause,
         at: usize,
         focus: &[usize],
-        out: &Scanned,
+        out: &mut Scanned,
     ) -> Vec<usize> {
         let both = (clause.from..at).rev().take(3).any(|i| view.is(i, Class::Both));
         if both && out.fresh.len() > 1 {
@@ -246,7 +263,18 @@ impl Relations {
         {
             return if self.subject.is_empty() { focus.to_vec() } else { self.subject.clone() };
         }
-        if self.subject.is_empty() { focus.to_vec() } else { self.subject.clone() }
+        if !self.subject.is_empty() {
+            return self.subject.clone();
+        }
+        // "it talks to …", "put it online with …"
+        let pronoun = (clause.from..at).any(|i| matches!(view.text(i), "it" | "this" | "that" | "one"));
+        match self.antecedent.filter(|_| focus.is_empty() && pronoun) {
+            Some(id) => {
+                out.frame.member(id);
+                vec![id]
+            }
+            None => focus.to_vec(),
+        }
     }
 
     fn found_pair(&mut self, relation: Relation, subject: &[usize], object: usize, span: Span) {
@@ -273,11 +301,17 @@ impl Relations {
     }
 }
 
+/// Whether a component holds what others read and write.
+fn holds(entity: &Entity) -> bool {
+    let kind = entity.kind.as_ref().map(|k| k.value);
+    matches!(kind, Some(Kind::Database | Kind::Cache | Kind::Queue | Kind::ObjectStorage | Kind::Search))
+}
+
 /// Whether the word at `at` opens a relation here.
 fn opens(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
     let atom = view.atom(at)?;
-    if let Some(relation) = gap_verb(view, clause, at) {
-        return Some(relation);
+    if gap_verb(view, clause, at).is_some() {
+        return Some(Relation::Needs);
     }
     let relation = atom.senses.iter().find_map(|s| match s {
         Sense::Relation(relation) => Some(*relation),
@@ -297,32 +331,17 @@ fn opens(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
 }
 
 /// Verbs with the object between them and their preposition: "take the data from Redis", "store all in S3".
-fn gap_verb(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
-    let stem = view.text(at);
-    let prepositions: &[&str] = match stem {
-        "take" | "takes" | "taking" | "get" | "gets" | "getting" | "pull" | "pulls" | "pulling" | "read"
-        | "reads" | "reading" | "fetch" | "fetches" | "receive" | "receives" | "load" | "loads" | "pick"
-        | "picks" | "drains" | "consume" | "consumes" | "consuming" | "gathers" | "collects" | "collect" => {
-            &["from", "off", "out of", "of"]
-        }
-        "store" | "stores" | "storing" | "keep" | "keeps" | "keeping" | "save" | "saves" | "saving"
-        | "put" | "puts" | "persist" | "persists" | "cache" | "caches" | "caching" | "hold" | "holds"
-        | "record" | "records" | "index" | "indexes" | "archive" | "archives" => {
-            &["in", "to", "into", "on", "inside"]
-        }
-        "push" | "pushes" | "pushing" | "send" | "sends" | "sending" | "write" | "writes" | "writing"
-        | "publish" | "publishes" | "publishing" | "forward" | "forwards" | "dump" | "dumps" | "post"
-        | "posts" | "puts them" | "stream" | "streams" | "hand" | "hands" | "pass" | "passes" | "emits"
-        | "enqueue" | "enqueues" | "upload" | "uploads" | "route" | "routes" | "connect" | "connects"
-        | "hook" | "wire" | "link" => &["to", "onto", "into", "in", "on"],
-        _ => return None,
-    };
+fn gap_verb(view: &View<'_>, clause: &Clause, at: usize) -> Option<usize> {
+    let prepositions = lexicon().gap(view.text(at));
+    if prepositions.is_empty() {
+        return None;
+    }
     // Its subject stands before it; otherwise it is an order.
     let subject = (clause.from..at).any(|i| view.is_part(i))
         || (clause.from..at)
             .any(|i| view.is(i, Class::It) || view.is(i, Class::Which) || view.is(i, Class::Them))
         || (at > clause.from && clause.verb.is_none());
-    if !subject && !matches!(stem, "sends" | "send" | "pushes") {
+    if !subject {
         return None;
     }
     let mut next = at + 1;
@@ -330,7 +349,7 @@ fn gap_verb(view: &View<'_>, clause: &Clause, at: usize) -> Option<Relation> {
         if prepositions.contains(&view.text(next)) {
             let target =
                 (next + 1..(next + 4).min(clause.to)).find(|i| view.is_part(*i) || view.is(*i, Class::It));
-            return target.map(|_| Relation::Needs);
+            return target;
         }
         if view.is_part(next) || view.mark(next, ',') {
             return None;

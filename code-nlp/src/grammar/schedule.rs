@@ -22,6 +22,12 @@ pub(crate) fn schedule(atoms: &[Atom], at: usize) -> Option<(String, usize)> {
     }
 }
 
+/// A time of day at `at`, as the schedule of each day, and where it ends.
+pub(crate) fn once_a_day(atoms: &[Atom], at: usize) -> Option<(String, usize)> {
+    let ((hour, minute), end) = time(atoms, at)?;
+    Some((format!("{minute} {hour} * * *"), end))
+}
+
 /// How often.
 enum Often {
     Minutes(u32),
@@ -162,6 +168,10 @@ fn often(atoms: &[Atom], at: usize) -> Option<(Often, usize)> {
         }
         "quarter" => Often::Month(1, 3),
         "year" => Often::Year,
+        // "on Thursday" alone is a day, not a schedule: it needs a time.
+        _ if on && day(unit).is_some() && !is_plural_day(unit) => {
+            return days(atoms, unit_at).filter(|(_, end)| time(atoms, *end).is_some());
+        }
         _ if day(unit).is_some() => return days(atoms, unit_at),
         _ => {
             // "on the first day of every month"
