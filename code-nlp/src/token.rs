@@ -197,6 +197,15 @@ impl<'t> Scan<'t> {
             }
             self.line_start = false;
         }
+        // "1) restart … 2) scale …" on one line.
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if (1..=2).contains(&digits)
+            && rest[digits..].starts_with(") ")
+            && self.out.last().is_none_or(|last| last.span.end < self.at && last.text != "(")
+        {
+            self.push(Shape::Bullet, digits + 1);
+            return;
+        }
         if self.quoted(first) {
             return;
         }

@@ -251,9 +251,12 @@ fn begins_clause(view: &View<'_>, start: usize, at: usize, to: usize) -> bool {
                 kind_of(atom).is_some() && !matches!(view.item(next + 1), Some(Item::Part(_) | Item::App(_)));
             return match form {
                 Form::Base => !noun && (!relation || subject),
+                // "… scaled to 4 and restarted"; "…; both should be created".
                 Form::Past => {
-                    next == at && matches!(deed, Deed::Do(_)) && has_verb(view, start, at, Form::Past)
+                    let again = next == at && has_verb(view, start, at, Form::Past);
+                    matches!(deed, Deed::Do(_)) && (again || subject && view.mark(at - 1, ';'))
                 }
+
                 Form::Ing | Form::Third => false,
             };
         }
@@ -347,11 +350,17 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
             let budget = action == Action::Cost
                 && !clause.question
                 && (clause.from..clause.to).any(|i| matches!(view.item(i), Some(Item::Money(..))))
-                && matches!(
-                    atom.text.as_str(),
-                    "spend" | "spending" | "pay" | "within budget" | "monthly spend" | "budget estimate"
-                );
-            let rank = if budget { 9 } else { topic_rank(view, at, action, clause) };
+                && !(clause.from..clause.to).any(|i| {
+                    view.deed(i).is_some_and(|(d, form)| {
+                        form != Form::Third
+                            && matches!(d, Deed::Show | Deed::Check | Deed::Estimate | Deed::Do(Action::Cost))
+                    })
+                });
+            let mut rank = if budget { 9 } else { topic_rank(view, at, action, clause) };
+            // "ok?" asks of nothing.
+            if rank == 4 && !(clause.from..clause.to).any(|i| is_object(view, i)) {
+                rank = 9;
+            }
             if rank < 9 && !denied && topic.is_none_or(|(r, _, _)| rank < r) {
                 topic = Some((rank, action, at));
             }
@@ -388,7 +397,8 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
             Place::Other => {}
         }
     }
-    if best.is_none()
+    let light = best.as_ref().is_none_or(|(_, v)| matches!(v.deed, Deed::Get | Deed::Run));
+    if light
         && topic.is_none()
         && let Some(at) = asks_state(view, clause)
     {
@@ -403,7 +413,7 @@ fn asks_state(view: &View<'_>, clause: &Clause) -> Option<usize> {
         .find(|i| !view.atom(*i).is_some_and(|a| a.is(Class::Fill) && !a.is(Class::Ask)))?;
     let asks = view.is(first, Class::Ask)
         && (clause.question || view.is(first, Class::Be) || view.text(first).starts_with("wh"));
-    let be = (first..clause.to).any(|i| view.is(i, Class::Be));
+    let be = (first..clause.to).any(|i| view.is(i, Class::Be)) || view.text(first) == "what";
     (first..clause.to).filter(|_| asks && be).find(|i| {
         matches!(
             view.text(*i),
@@ -421,6 +431,17 @@ fn asks_state(view: &View<'_>, clause: &Clause) -> Option<usize> {
                 | "offline"
         )
     })
+}
+
+/// Whether something stands here of which the state can be asked.
+fn is_object(view: &View<'_>, at: usize) -> bool {
+    match view.item(at) {
+        Some(Item::Part(_) | Item::App(_) | Item::Env(_) | Item::Namespace(_) | Item::Cluster(_)) => true,
+        Some(Item::Atom) => {
+            view.is(at, Class::It) || view.is(at, Class::Them) || view.is(at, Class::Everything)
+        }
+        _ => false,
+    }
 }
 
 /// How good a topic is: lower is better, 9 is none.

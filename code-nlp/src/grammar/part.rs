@@ -377,7 +377,7 @@ fn modifier(atoms: &[Atom], at: usize, start: usize, part: &mut Part) -> Option<
         && matches!(atom.what, What::Word)
         && !atom.text.contains(' ')
         && !holds.iter().any(|c| atom.is(*c))
-        && deed_of(atom).is_none_or(|(_, form)| matches!(form, Form::Base | Form::Third))
+        && deed_of(atom).is_none_or(|(_, form)| matches!(form, Form::Base | Form::Third | Form::Ing))
         && part.count.is_none()
     {
         if part.article == Article::Definite {
@@ -458,6 +458,28 @@ fn behind(atoms: &[Atom], at: usize, part: &mut Part) -> usize {
         let before_owns = next > 0 && atoms[next - 1].owns;
         if before_owns {
             return next;
+        }
+        // "three workers, `a`, `b` and `c`"
+        if part.plural
+            && part.names.is_empty()
+            && (atom.mark(',') || atom.mark(':'))
+            && atoms.get(next + 1).is_some_and(|a| a.what == What::Name)
+        {
+            let mut end = next;
+            while atoms.get(end + 1).is_some_and(|a| a.what == What::Name) {
+                part.names.push((joined(&atoms[end + 1].raw), atoms[end + 1].span));
+                end += 2;
+                while atoms.get(end).is_some_and(|a| a.mark(',') || a.text == "and" || a.text == "&")
+                    && !atoms.get(end + 1).is_some_and(|a| a.what == What::Name)
+                    && atoms.get(end + 1).is_some_and(|a| a.text == "and")
+                {
+                    end += 1;
+                }
+                if !atoms.get(end).is_some_and(|a| a.mark(',') || a.text == "and" || a.text == "&") {
+                    break;
+                }
+            }
+            return end;
         }
         // "one database Postgres": the product behind its kind.
         if let Some((engine, Some(kind), false)) = product_of(atom)

@@ -135,6 +135,17 @@ fn piece(
 fn starts_with_verb(atoms: &[Atom], at: usize) -> bool {
     let Some((deed, Form::Base)) = deed_of(&atoms[at]) else { return false };
     let atom = &atoms[at];
+    // "to dev and to test": a place, where nothing follows that could be tested.
+    let ends = atoms.get(at + 1).is_none_or(|a| {
+        matches!(a.what, What::Mark(_) | What::Newline) || a.is(Class::And) || a.is(Class::Environment)
+    });
+    if env_of(atom).is_some() && ends && at > 0 && atoms[at - 1].is(Class::To) {
+        return false;
+    }
+    // "schedule `0 7 * * 1`": a field and its value.
+    if field_of(atom).is_some() && setting(atoms, at).is_some() {
+        return false;
+    }
     let mut before = at;
     while before > 0
         && atoms[before - 1].is(Class::Fill)

@@ -15,7 +15,7 @@ use super::atom::What;
 use super::clause::{Clause, Verb, View};
 use super::correct::counted;
 use super::frame::{Entity, Frame, Member, Said, put};
-use super::lexicon::{Class, Deed, Field, Form, Sense};
+use super::lexicon::{Class, Deed, Field, Form, Sense, lexicon};
 use super::part::{Article, Part};
 use super::piece::Item;
 use super::relate::Relations;
@@ -76,6 +76,10 @@ pub(crate) struct Scanned {
     pub(crate) only_definite: bool,
     pub(crate) counted: bool,
     pub(crate) denied_parts: bool,
+    /// The component to which the last setting of a row went, past the one in focus.
+    pub(crate) redirected: Option<usize>,
+    /// "the minimum number of replicas … to 2": which end the next number is.
+    pub(crate) bound: Option<bool>,
     /// What is denied.
     pub(crate) excluded: Vec<Part>,
     pub(crate) range: bool,
@@ -213,6 +217,7 @@ impl<'a> Reader<'a> {
                 }
                 Item::Loose(value) => {
                     if let Some(set) = self.loose(clause, at, &value, action, open, auto, &focus, &mut out) {
+                        let set = bounded(set, out.bound.take());
                         out.range |= matches!(set, Set::Replicas(r) if r.min != r.max);
                         self.take_set(
                             clause,
@@ -223,7 +228,7 @@ impl<'a> Reader<'a> {
                             &mut waiting,
                             action,
                         );
-                        open = None;
+                        open = open.filter(|field| *field == Field::Replicas);
                     }
                 }
                 Item::Time(cron) => {
@@ -379,6 +384,17 @@ impl<'a> Reader<'a> {
                 })
                 || clause.gapped;
         };
+        // "a website for my bakery": what it is for is no component.
+        let mut before = at;
+        while before > clause.from && self.view.is(before - 1, Class::Definite) {
+            before -= 1;
+        }
+        let purpose = before > clause.from
+            && self.view.text(before - 1) == "for"
+            && matches!(verb.deed, Deed::Do(Action::Deploy) | Deed::Need | Deed::Get | Deed::Set | Deed::Add);
+        if purpose || is_adverb(name) {
+            return false;
+        }
         let after = at > verb.at;
         let before_passive = at < verb.at
             && (matches!(verb.deed, Deed::Need)
@@ -432,6 +448,34 @@ impl<'a> Reader<'a> {
         }
         // "(Vault)", ": RabbitMQ": the product of what was just named.
         let apposed = at > clause.from && self.view.mark(at - 1, '(');
+        let engine_said = at > clause.from + 1
+            && (self.view.mark(at - 1, ':') || self.view.mark(at - 1, '='))
+            && matches!(
+                self.view.text(at - 2),
+                "engine" | "product" | "software" | "type" | "technology" | "stack"
+            );
+        // "a gateway with Traefik": a product of the same kind says which.
+        let same_kind = at > clause.from
+            && self.view.is(at - 1, Class::With)
+            && part.article == Article::None
+            && part.usual
+            && focus.last().is_some_and(|id| {
+                self.entities[*id].kind.as_ref().map(|k| k.value) == part.kind.map(|k| k.0)
+                    && self.entities[*id].name.is_none()
+            });
+        let apposed = apposed || engine_said || same_kind;
+        // "billing-worker (worker)"
+        if apposed
+            && part.engine.is_none()
+            && part.names.is_empty()
+            && let Some(last) = focus.last().copied()
+            && self.entities[last].kind.is_none()
+            && let Some((kind, kspan)) = part.kind
+        {
+            self.entities[last].kind = Some(Said::new(kind, kspan));
+            self.settle_part(&part, last, out, waiting, action);
+            return;
+        }
         if apposed
             && let Some(last) = focus.last().copied()
             && self.entities[last].engine.is_none()
@@ -710,6 +754,14 @@ impl<'a> Reader<'a> {
             waiting.push(said);
             return;
         }
+        // "two VMs with 4 cores each": each of the two; "an API and a worker with 2 cores each": of both.
+        let counted = focus.iter().any(|id| {
+            let member = out.frame.members.iter().find(|m| m.entity == *id);
+            member.is_some_and(|m| {
+                m.settings.iter().any(|s| matches!(s.value, Set::Replicas(r) if r.min > Some(1)))
+            })
+        });
+        let each = each && !(counted && !self.view.is(at + 1, Class::It) && self.view.text(at + 1) != "both");
         let targets: Vec<usize> =
             if each { out.fresh.clone() } else { self.suited(clause, at, &said.value, focus, out) };
         for id in targets {
@@ -752,7 +804,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The components that a setting suits: ports and replicas are rather the application's than its database's.
-    fn suited(&self, clause: &Clause, at: usize, set: &Set, focus: &[usize], out: &Scanned) -> Vec<usize> {
+    /// Whether a setting stands in a row with the one before it: "2 replicas and 512 MB".
+    fn in_row(&self, clause: &Clause, at: usize) -> bool {
+        let joined = at > clause.from + 1 && (self.view.text(at - 1) == "and" || self.view.mark(at - 1, ','));
+        joined && matches!(self.view.item(at - 2), Some(Item::Set(_)))
+    }
+
+    fn suited(
+        &self,
+        clause: &Clause,
+        at: usize,
+        set: &Set,
+        focus: &[usize],
+        out: &mut Scanned,
+    ) -> Vec<usize> {
         let served = matches!(
             set,
             Set::Port(_)
@@ -776,13 +841,19 @@ impl<'a> Reader<'a> {
                 || self.view.is(at - 1, Class::In)
                 || self.view.is(at - 1, Class::With));
         let relative = (clause.from..at).rev().take(4).any(|i| self.view.is(i, Class::Which));
+        let redirected = self.in_row(clause, at) && out.redirected.is_some();
+        if redirected && let Some(id) = out.redirected {
+            return vec![id];
+        }
         if served && stateful && object && apart && !relative {
             let subject =
                 out.frame.members.iter().find(|m| m.needs.iter().any(|n| n.value == *only) || !m.object);
-            if let Some(subject) = subject {
-                return vec![subject.entity];
+            if let Some(id) = subject.map(|m| m.entity) {
+                out.redirected = Some(id);
+                return vec![id];
             }
         }
+        out.redirected = None;
         // Storage suits what stores.
         if matches!(set, Set::Storage(_) | Set::Backups(_)) && !stateful && apart {
             let store = out.frame.members.iter().rev().find(|m| {
@@ -903,8 +974,7 @@ impl<'a> Reader<'a> {
                         let engine = focus.last().is_some_and(|id| self.entities[*id].engine.is_some());
                         let word = clause.verb.map_or("", |v| view.text(v.at));
                         if engine
-                            && matches!(verb, Some(Deed::Set | Deed::Bring))
-                            && !word.starts_with("scal")
+                            && (matches!(verb, Some(Deed::Set | Deed::Bring)) || word.starts_with("bump"))
                         {
                             Some(Set::Version(last_number(view, at)))
                         } else {
@@ -959,10 +1029,12 @@ impl<'a> Reader<'a> {
             && !self.view.is(before - 1, Class::From);
         let excluded = before > clause.from
             && self.view.atom(before - 1).is_some_and(|a| {
-                matches!(
-                    a.text.as_str(),
-                    "not" | "instead of" | "rather than" | "except" | "not in" | "without"
-                )
+                a.text == "not to"
+                    || a.text == "but not"
+                    || matches!(
+                        a.text.as_str(),
+                        "not" | "instead of" | "rather than" | "except" | "not in" | "without"
+                    )
             });
         if excluded
             || (before > clause.from + 1
@@ -1052,6 +1124,9 @@ impl<'a> Reader<'a> {
         let view = &self.view;
         let Some(atom) = view.atom(at) else { return };
         let span = atom.span;
+        if atom.is(Class::AtLeast) || atom.is(Class::AtMost) {
+            out.bound = Some(atom.is(Class::AtLeast));
+        }
         relations.atom(view, clause, at, focus, out, &self.entities);
         // Pronouns: "it", not "it is agreed that".
         if atom.is(Class::It) && is_pronoun(view, at, clause) {
@@ -1163,6 +1238,11 @@ impl<'a> Reader<'a> {
                 if new && places && !self.known_members(out) {
                     return Some((Action::Deploy, false));
                 }
+                // "set one up"
+                let up = (verb.at + 1..clause.to).any(|i| view.text(i) == "up");
+                if word == "set" && up && object {
+                    return Some((Action::Deploy, false));
+                }
                 if let Some(action) = changes {
                     if matches!(word, "use" | "make" | "put")
                         && !self.frames.is_empty()
@@ -1224,7 +1304,7 @@ impl<'a> Reader<'a> {
                 if let Some(action) = changes {
                     return Some((action, false));
                 }
-                parts.then_some((Action::Deploy, true))
+                (parts || out.it.is_some() || out.them.is_some()).then_some((Action::Deploy, true))
             }
             Deed::Run => {
                 if question && view.is(clause.from, Class::Ask) && !parts && out.frame.environments.is_empty()
@@ -1351,6 +1431,16 @@ impl<'a> Reader<'a> {
         out.frame.action = Some(Said { value: action, spans });
         out.frame.weak = weak;
         out.frame.light = !matches!(verb.deed, Deed::Do(_));
+        // "the status of both environments"
+        let plural = (clause.from..clause.to).any(|i| matches!(self.view.text(i), "environments" | "envs"));
+        if plural && out.frame.environments.is_empty() && !self.frames.is_empty() {
+            for environment in self.frames.iter().flat_map(|f| &f.environments) {
+                if !out.frame.environments.iter().any(|e| e.value == environment.value) {
+                    out.frame.environments.push(environment.clone());
+                }
+            }
+            (out.both, out.them, out.it) = (None, None, None);
+        }
         self.refer(clause, action, &mut out);
         let names = std::mem::take(&mut out.names);
         if let ([only], Some((name, span))) = (out.frame.members.as_slice(), names.first()) {
@@ -1493,6 +1583,16 @@ impl<'a> Reader<'a> {
             self.settle_loose(out);
             self.take_pending(out, &pending, action);
             return;
+        }
+        // What was said before of a component that the action names.
+        for said in pending.members.iter().filter(|_| making) {
+            if let Some(member) = out.frame.members.iter_mut().find(|m| m.entity == said.entity) {
+                for setting in &said.settings {
+                    if !member.settings.iter().any(|s| s.value.field() == setting.value.field()) {
+                        member.settings.push(setting.clone());
+                    }
+                }
+            }
         }
         self.take_pending(out, &pending, action);
         if (bare || unused)
@@ -1669,7 +1769,7 @@ impl<'a> Reader<'a> {
         {
             let last = last.clone();
             self.frames.pop();
-            let keeps = matches!(action, Action::Scale | Action::Update);
+            let keeps = matches!(action, Action::Scale | Action::Update | Action::Deploy);
             for theirs in last.members.iter().filter(|_| keeps) {
                 let mine = frame.member(theirs.entity);
                 for said in &theirs.settings {
@@ -1981,10 +2081,42 @@ impl<'a> Reader<'a> {
         if described && placed && !asks && !denied && terse {
             let span = pending.span.unwrap_or_else(|| self.view.span(0));
             let mut frame = pending;
-            frame.action = Some(Said::new(Action::Deploy, span));
+            // "api payments: 4 replicas": something that has a name, and nothing but a number.
+            let only_count = frame.members.iter().all(|m| {
+                let entity = &self.entities[m.entity];
+                entity.name.is_some()
+                    && entity.engine.is_none()
+                    && !m.settings.is_empty()
+                    && m.settings.iter().all(|s| matches!(s.value, Set::Replicas(_)))
+            });
+            let action = if only_count { Action::Scale } else { Action::Deploy };
+            frame.action = Some(Said::new(action, span));
             frame.dry_run = self.dry_run;
             self.frames.push(frame);
         }
+    }
+}
+
+/// Endings that names do not have, and ordinary words do.
+fn is_adverb(word: &str) -> bool {
+    ["ly", "ness", "ment", "tion", "sion", "ous", "ful", "able", "ible", "ive", "ing", "ally"]
+        .iter()
+        .any(|end| word.len() > end.len() + 3 && word.ends_with(end))
+        && !lexicon().is_namelike(word)
+}
+
+/// A number of replicas as one end of a range, where "minimum" or "maximum" was said before it.
+fn bounded(set: Set, bound: Option<bool>) -> Set {
+    match (set, bound) {
+        (Set::Replicas(mut r), Some(low)) if r.min == r.max => {
+            if low {
+                r.max = None
+            } else {
+                r.min = None
+            }
+            Set::Replicas(r)
+        }
+        (set, _) => set,
     }
 }
 

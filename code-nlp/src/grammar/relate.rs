@@ -91,6 +91,7 @@ impl Relations {
                     out.frame.member(id);
                     out.related = true;
                 }
+                self.break_off();
                 return;
             }
             let stays = atom.is(Class::And)
@@ -113,7 +114,8 @@ impl Relations {
                     && atom.classes.is_empty()
                     && atom.what == What::Word
                     && self.objects.is_empty());
-            if !stays {
+            // Until the preposition of "keeps its vouchers in" anything may stand.
+            if !stays && at >= self.gap {
                 self.break_off();
             }
         }

@@ -61,6 +61,9 @@ pub(crate) fn value(atoms: &[Atom], at: usize) -> Option<(Value, usize)> {
         return Some((range(low, high), end));
     }
     let number = atom.number()?;
+    if atoms.get(at + 1).is_some_and(|a| a.mark('%')) {
+        return None;
+    }
     // "2..8", "2-8", "2 to 8".
     if let Some((low, after)) = count(atoms, at)
         && atoms
