@@ -30,7 +30,8 @@ pub(crate) fn notes(
     }
     let unclear = reader.doubts.iter().any(|d| matches!(d, Doubt::NoObject { .. }));
     if empty && !out.iter().any(|n| n.question.is_some()) {
-        out.push(nothing(text, atoms, unclear));
+        let note = nothing(text, atoms, unclear);
+        out.push(if text.is_empty() { note } else { note.at(Span::new(0, text.len())) });
     }
     for frame in &reader.frames {
         let destroys = frame.action.as_ref().is_some_and(|a| a.value == code_core::intent::Action::Destroy);
@@ -86,7 +87,6 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
 fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
     let words = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic)).count();
     let known = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic) && !a.unknown()).count();
-    let whole = Span::new(0, text.len());
     let example = "for example \"Deploy a web app with database to staging\"";
     if words >= 4 && known * 2 < words
         || text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count() * 4 > text.len()
@@ -95,21 +95,18 @@ fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
             "nlp::not-english",
             "the request is not in a language that the grammar reads",
             format!("Please say it in English, {example}: what should be done?"),
-        )
-        .at(whole);
+        );
     }
     if unclear || words <= 4 {
         return Note::question(
             "nlp::too-vague",
             "the request does not say what to do to what",
             format!("What should be done, to what, and in which environment? Say it {example}."),
-        )
-        .at(whole);
+        );
     }
     Note::question(
         "nlp::asks-nothing",
         "the request asks for no deployment work",
         format!("What should be deployed, changed or shown? Say it {example}."),
     )
-    .at(whole)
 }
