@@ -106,3 +106,70 @@ fn answer(line: &[u8], words: &Vocabulary) -> Value {
 fn bad(id: Value, error: String) -> Value {
     json!({"id": id, "error": error})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8]) -> Vec<Value> {
+        let mut output = Vec::new();
+        interpret(input, &mut output).unwrap();
+        String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A bad line's answer has this id and speaks of this.
+    fn check_bad(line: &[u8], id: &Value, about: &str) {
+        let found = lines(line);
+        let error = found[0]["error"].as_str().unwrap();
+        assert!(found.len() == 1 && found[0]["id"] == *id && error.contains(about), "{found:?}");
+    }
+
+    #[test]
+    fn each_line_has_its_answer_in_order() {
+        let found = lines(
+            b"{\"id\": \"a\", \"request\": \"restart marmot on dev\"}\n\nrubbish\n{\"id\": 2, \"request\": \"fix it\"}",
+        );
+        let restart =
+            json!([{"action": "restart", "environment": "development", "components": [{"name": "marmot"}]}]);
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0], json!({"id": "a", "intents": restart, "questions": []}));
+        assert!(found[1]["error"].is_string() && found[1]["id"].is_null());
+        assert!(found[2]["id"] == 2 && found[2]["intents"] == json!([]));
+        assert_eq!(found[2]["questions"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn bad_lines_are_told_and_the_stream_goes_on() {
+        check_bad(b"{\"id\": \"x\"}", &json!("x"), "no \"request\"");
+        check_bad(b"{\"request\": \"restart it\"}", &Value::Null, "no \"id\"");
+        check_bad(b"{\"id\": \"x\", \"request\": 7}", &json!("x"), "not a string");
+        check_bad(b"[1]", &Value::Null, "not a JSON object");
+        check_bad(b"{\"id\": \"x\", \"request\": \"\xff\xfe\"}", &Value::Null, "not JSON");
+        check_bad("[".repeat(100_000).as_bytes(), &Value::Null, "not JSON");
+        let mut long = vec![b'x'; 3 * 1024 * 1024];
+        long.extend(b"\n{\"id\": 1, \"request\": \"status prod\"}\n");
+        let found = lines(&long);
+        assert!(found.len() == 2 && found[0]["error"].as_str().unwrap().contains("longer than"));
+        assert_eq!(found[1]["intents"][0]["action"], "status");
+    }
+
+    #[test]
+    fn each_answer_is_flushed_and_a_broken_pipe_is_an_end() {
+        /// Breaks at its first flush, which must come after the first line.
+        struct Broken(Vec<u8>);
+        impl Write for Broken {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.extend(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                assert_eq!(self.0.iter().filter(|b| **b == b'\n').count(), 1);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let input = "{\"id\": 1, \"request\": \"status prod\"}\n".repeat(3);
+        let error = interpret(input.as_bytes(), Broken(Vec::new())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(done(Err(error)), ExitCode::SUCCESS);
+    }
+}

@@ -1,6 +1,7 @@
 //! What a person should know or answer: notes with their words and choices.
 
 use code_core::diagnostic::Note;
+use code_core::intent::Action;
 use code_core::parser::Vocabulary;
 use code_core::request::Span;
 
@@ -34,14 +35,9 @@ pub(crate) fn notes(
         out.push(if text.is_empty() { note } else { note.at(Span::new(0, text.len())) });
     }
     for frame in &reader.frames {
-        let destroys = frame.action.as_ref().is_some_and(|a| a.value == code_core::intent::Action::Destroy);
+        let destroys = frame.action.as_ref().is_some_and(|a| a.value == Action::Destroy);
         if destroys && frame.environments.is_empty() && !frame.has_object() {
-            let note = Note::question(
-                "nlp::destroy-what",
-                "the request does not say what to destroy, or where",
-                "Which components, or which environment, should be destroyed?",
-            );
-            out.push(note.choices(words.environments.iter().cloned()));
+            out.push(destroy_what(words));
         }
     }
     out
@@ -62,6 +58,7 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
         )
         .at(*span)
         .choices(["yes", "no"]),
+        Doubt::NoObject { action: Action::Destroy, span } => destroy_what(words).at(*span),
         Doubt::NoObject { action, span } => Note::question(
             "nlp::too-vague",
             format!("`{action}` of what is not said"),
@@ -83,6 +80,16 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
     })
 }
 
+/// Deleting needs to know what is meant: nothing is assumed.
+fn destroy_what(words: &Vocabulary) -> Note {
+    Note::question(
+        "nlp::destroy-what",
+        "the request does not say what to destroy, or where",
+        "Which components, or which environment, should be destroyed?",
+    )
+    .choices(words.environments.iter().cloned())
+}
+
 /// A request without anything to do: it asks nothing, is too vague, or is in another language.
 fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
     let words = atoms.iter().filter(|a| a.text.chars().any(char::is_alphabetic)).count();
@@ -97,7 +104,9 @@ fn nothing(text: &str, atoms: &[Atom], unclear: bool) -> Note {
             format!("Please say it in English, {example}: what should be done?"),
         );
     }
-    if unclear || words <= 4 {
+    let points =
+        atoms.iter().any(|a| matches!(a.text.as_str(), "it" | "this" | "that" | "thing" | "usual" | "same"));
+    if unclear || words <= 2 || points {
         return Note::question(
             "nlp::too-vague",
             "the request does not say what to do to what",

@@ -113,7 +113,7 @@ pub(crate) fn part(atoms: &[Atom], at: usize) -> Option<(Part, usize)> {
     let start = next;
     // Before the head.
     loop {
-        let atom = atoms.get(next)?;
+        let Some(atom) = atoms.get(next) else { return bare(atoms, next, start, part) };
         if let Some((kind, engine, end)) = head(atoms, next, &part) {
             part.kind = kind.map(|k| (k, atoms[next].span));
             if let Some(engine) = engine {

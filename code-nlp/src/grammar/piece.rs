@@ -92,6 +92,10 @@ fn piece(
     if starts_with_verb(atoms, at) {
         return None;
     }
+    // "must cache its data": a verb of relation, though its word is a kind as well.
+    if at > 0 && atom.senses.contains(&Sense::Gap) && atoms[at - 1].is(Class::Modal) {
+        return None;
+    }
     if let Some(found) = place(atoms, at) {
         return Some(found);
     }

@@ -225,18 +225,25 @@ fn dry_runs_and_corrections() {
 #[test]
 fn relations() {
     let mut wrong = Vec::new();
+    let mut needs = |text: String| {
+        let found = serde_json::to_value(intents(&text)).unwrap();
+        let said = found.pointer("/0/components").and_then(Value::as_array).is_some_and(|list| {
+            list.iter().any(|c| c["kind"] == "api" && c["depends_on"] == serde_json::json!(["database"]))
+        });
+        if !said {
+            wrong.push(format!("{text:?}: {found}"));
+        }
+    };
     for row in table("relations") {
         for word in words(row[1]) {
-            let (text, expect) = match row[0] {
-                "needs" => (format!("Create an API in staging which is {word} a database."), "database"),
-                _ => (format!("Create a database in staging which is {word} an API."), "database"),
-            };
-            let found = serde_json::to_value(intents(&text)).unwrap();
-            let needs = found.pointer("/0/components").and_then(Value::as_array).is_some_and(|list| {
-                list.iter().any(|c| c["kind"] == "api" && c["depends_on"] == serde_json::json!([expect]))
-            });
-            if !needs {
-                wrong.push(format!("{text:?}: {found}"));
+            match row[0] {
+                "needs" => needs(format!("Create an API in staging which is {word} a database.")),
+                "feeds" => needs(format!("Create a database in staging which is {word} an API.")),
+                prepositions => words(prepositions).for_each(|preposition| {
+                    needs(format!(
+                        "Create an API in staging which must {word} its data {preposition} a database."
+                    ));
+                }),
             }
         }
     }

@@ -210,7 +210,12 @@ fn monthly(atoms: &[Atom], at: usize) -> (bool, usize) {
         return (true, at + 1);
     }
     let per = atoms.get(at).is_some_and(|a| a.is(Class::Per) || a.mark('/') || a.is(Class::In));
-    if per && month(at + 1) { (true, at + 2) } else { (false, at) }
+    let article = atoms.get(at + 1).is_some_and(|a| a.text == "a" || a.text == "one" || a.text == "each");
+    match per {
+        true if month(at + 1) => (true, at + 2),
+        true if article && month(at + 2) => (true, at + 3),
+        _ => (false, at),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use code_core::intent::{Action, Kind};
 use code_core::request::Span;
 
-use super::{Reader, Scanned};
+use super::{Doubt, Reader, Scanned};
 use crate::grammar::clause::Clause;
 use crate::grammar::correct::counted;
 use crate::grammar::frame::{Entity, Member, Said, put};
@@ -226,7 +226,12 @@ impl Reader<'_> {
         }
         let member = out.frame.member(id);
         for said in settings {
-            put(&mut member.settings, said);
+            let field = said.value.field();
+            if let Some(span) = put(&mut member.settings, said)
+                && field != "version"
+            {
+                self.doubts.push(Doubt::Differs { field, span });
+            }
         }
     }
 

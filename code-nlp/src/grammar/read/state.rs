@@ -180,9 +180,12 @@ impl Reader<'_> {
             f.action.as_ref().is_some_and(|a| a.value == action)
                 && f.dry_run.is_none()
                 && (mentioned.is_empty()
+                    && out.excluded.is_empty()
                     && out.frame.environments.is_empty()
                     && out.frame.application.is_none()
-                    || f.members.iter().any(|m| mentioned.contains(&m.entity)))
+                    || f.members
+                        .iter()
+                        .any(|m| mentioned.contains(&m.entity) || self.is_excluded(m.entity, out)))
         });
         if same {
             self.doubts.push(Doubt::Denied { action, span });
@@ -195,5 +198,15 @@ impl Reader<'_> {
             lead.application.clone_from(&out.frame.application);
             self.pending.share(&lead);
         }
+    }
+
+    /// Whether a denied mention means this component.
+    fn is_excluded(&self, id: usize, out: &Scanned) -> bool {
+        let entity = &self.entities[id];
+        out.excluded.iter().any(|part| {
+            let name = part.names.first().map(|n| &n.0);
+            name == entity.name.as_ref().map(|n| &n.value)
+                && part.kind.map(|k| k.0) == entity.kind.as_ref().map(|k| k.value)
+        })
     }
 }
