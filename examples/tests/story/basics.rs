@@ -120,6 +120,69 @@ fn a_killed_app_comes_back_and_history_tells() {
     assert!(history.out.contains("restarted"), "{history}");
 }
 
+/// After a reboot nothing runs: the same command brings everything back, with its data.
+fn back_after_a_reboot(sentence: &str) {
+    let world = World::new();
+    world.ok(&[sentence, "--yes", "-q"]);
+    let url = world.url();
+    http(&url, "POST", "/notes", "text=before+the+reboot");
+    world.reboot();
+    let status = world.fails(&["status"], 10, "web");
+    assert!(status.out.contains("0 of 1 healthy"), "{status}");
+    world.ok(&[sentence, "--yes", "-q"]);
+    assert_eq!(world.url(), url);
+    assert!(http(&url, "GET", "/notes", "").1.contains("before the reboot"));
+    world.ok(&["status"]);
+}
+
+#[test]
+fn everything_is_back_after_a_reboot() {
+    back_after_a_reboot("Deploy a web app with a SQLite database to staging");
+}
+
+#[test]
+fn everything_is_back_after_a_reboot_with_postgresql() {
+    if has_postgresql() {
+        back_after_a_reboot("Deploy a web app with a PostgreSQL database to staging");
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_output_or_record() {
+    if !has_postgresql() {
+        return;
+    }
+    let world = World::new();
+    let run = world.ok(&[
+        "Deploy a web app with a PostgreSQL database to staging",
+        "--yes",
+        "--json",
+        "--full",
+        "-vv",
+    ]);
+    // The app itself has the password, in its environment and nowhere else.
+    let pid = world.processes().remove(0);
+    let environ = std::fs::read(format!("/proc/{}/environ", pid.trim_matches('"'))).unwrap();
+    let environ = String::from_utf8_lossy(&environ).into_owned();
+    let url = environ.split('\0').find_map(|pair| pair.strip_prefix("DATABASE_URL=")).expect("an address");
+    let password = url.split("://").nth(1).and_then(|rest| rest.split('@').next()?.split(':').nth(1));
+    let password = password.expect("a password");
+    assert!(password.len() >= 16, "{url}");
+    let report = world.path("report.html");
+    world.ok(&["report", "--out", report.to_str().unwrap()]);
+    let mut texts = vec![run.out, run.err, std::fs::read_to_string(report).unwrap()];
+    for command in [&["history", "--json"][..], &["status", "--json"], &["status", "--full"], &["logs"]] {
+        let ended = world.ok(command);
+        texts.extend([ended.out, ended.err]);
+    }
+    assert!(texts.iter().all(|text| !text.contains(password)), "the password was shown");
+    for (path, bytes) in world.snapshot() {
+        let data = path.components().any(|part| part.as_os_str() == "data");
+        let found = bytes.windows(password.len()).any(|part| part == password.as_bytes());
+        assert!(data || !found, "the password is in {}", path.display());
+    }
+}
+
 #[test]
 fn stop_and_start_keep_the_data_and_the_address() {
     let world = World::new();

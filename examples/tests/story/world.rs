@@ -3,7 +3,7 @@
 //! Everything that a story starts listens on loopback only, and is stopped at its end, also when it fails:
 //! the keeper and all processes of the state directory are ended by their numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -47,15 +47,11 @@ impl World {
         world
     }
 
-    /// Writes the project's settings: a port of this story's own, and what else it needs.
+    /// Writes the project's settings: ports of this story's own, and what else it needs.
     pub(crate) fn settings(&self, more: &str) {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-        let offset = (std::process::id() % 40) as u16 * 40;
-        let port = std::iter::repeat_with(|| 8200 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 1600)
-            .find(free)
-            .expect("a free port");
-        self.write("code.toml", &format!("[components.web]\nport = {port}\n\n{more}"));
+        let (web, db) = (port(), port());
+        let ports = format!("[components.web]\nport = {web}\n\n[components.db]\nport = {db}\n\n");
+        self.write("code.toml", &(ports + more));
     }
 
     /// The project's directory; its name is the application's.
@@ -145,6 +141,41 @@ impl World {
         route["outputs"]["url"].as_str().expect("an address").to_owned()
     }
 
+    /// What a reboot leaves: nothing that runs, and no number in use.
+    pub(crate) fn reboot(&self) {
+        let ended = self.end_all_processes();
+        until("the system has let go of what ended", || {
+            ended.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+        });
+    }
+
+    /// Ends every process whose command or environment names this world's directory, by its number.
+    fn end_all_processes(&self) -> BTreeSet<i32> {
+        let mut ended = BTreeSet::new();
+        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // Another look finds what a keeper started meanwhile.
+        loop {
+            let mut found = false;
+            for pid in processes() {
+                let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+                let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
+                if pid != std::process::id().cast_signed() && (names(of("cmdline")) || names(of("environ"))) {
+                    found = true;
+                    ended.insert(pid);
+                    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                        // Gone already: that is what was wanted.
+                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                    }
+                }
+            }
+            if !found || Instant::now() > deadline {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Every byte of the state directory but the keeper's own, by path.
     pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
@@ -154,33 +185,19 @@ impl World {
 }
 
 impl Drop for World {
-    /// Ends every process whose command or environment names this world's state directory, by its number.
     fn drop(&mut self) {
-        if std::env::var_os("STORY_KEEP").is_some() {
-            return;
-        }
-        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        // The keeper first would be best, and a second look finds what it started meanwhile.
-        loop {
-            let mut found = false;
-            for pid in processes() {
-                let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
-                if pid != std::process::id() as i32 && (names(of("cmdline")) || names(of("environ"))) {
-                    found = true;
-                    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                        // Gone already: that is what was wanted.
-                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                    }
-                }
-            }
-            if !found || Instant::now() > deadline {
-                break;
-            }
-            std::thread::yield_now();
-        }
+        self.end_all_processes();
     }
+}
+
+/// A port of this test's own: no two stories of one run share one.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let offset = (std::process::id() % 40) as u16 * 40;
+    std::iter::repeat_with(|| 8200 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 1600)
+        .find(free)
+        .expect("a free port")
 }
 
 fn processes() -> Vec<i32> {
