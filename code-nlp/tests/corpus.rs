@@ -12,8 +12,8 @@ use code_core::parser::Vocabulary;
 use serde_json::Value;
 
 /// The figure must not fall below these.
-const F1_FLOOR: f64 = 0.90;
-const EXACT_FLOOR: f64 = 0.75;
+const F1_FLOOR: f64 = 0.97;
+const EXACT_FLOOR: f64 = 0.92;
 
 type Pairs = BTreeSet<(String, String)>;
 

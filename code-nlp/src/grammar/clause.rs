@@ -356,7 +356,15 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
                             && matches!(d, Deed::Show | Deed::Check | Deed::Estimate | Deed::Do(Action::Cost))
                     })
                 });
-            let mut rank = if budget { 9 } else { topic_rank(view, at, action, clause) };
+            // "once it is up": when, not what.
+            let first = clause.from + usize::from(view.mark(clause.from, ','));
+            let when = action == Action::Status
+                && !clause.question
+                && matches!(
+                    view.text(first),
+                    "once" | "when" | "as soon as" | "if" | "while" | "after" | "until" | "since" | "because"
+                );
+            let mut rank = if budget || when { 9 } else { topic_rank(view, at, action, clause) };
             // "ok?" asks of nothing.
             if rank == 4 && !(clause.from..clause.to).any(|i| is_object(view, i)) {
                 rank = 9;
@@ -398,6 +406,17 @@ fn find_verb(view: &View<'_>, clause: &mut Clause) {
         }
     }
     let light = best.as_ref().is_none_or(|(_, v)| matches!(v.deed, Deed::Get | Deed::Run));
+    // "can I see if my app is working?"
+    let shows = best.as_ref().is_some_and(|(_, v)| matches!(v.deed, Deed::Show | Deed::Check));
+    if shows && topic.is_none() && clause.dry_run.is_none() {
+        let whether = (clause.from..clause.to).any(|i| view.is(i, Class::If));
+        let state = (clause.from..clause.to).find(|i| {
+            matches!(view.text(*i), "working" | "running" | "up" | "online" | "down" | "reachable" | "broken")
+        });
+        if let Some(at) = state.filter(|_| whether) {
+            topic = Some((3, Action::Status, at));
+        }
+    }
     if light
         && topic.is_none()
         && let Some(at) = asks_state(view, clause)
@@ -581,6 +600,9 @@ fn place_of(view: &View<'_>, clause: &Clause, at: usize, deed: Deed, form: Form)
                 return Place::Other;
             }
             if article {
+                if view.atom(at).is_some_and(|a| super::setting::field_of(a).is_some()) {
+                    return Place::Other;
+                }
                 let of = matches!(view.text(at + 1), "of" | "for" | "to" | "in")
                     || view.is(at + 1, Class::In)
                     || at + 1 >= clause.to;

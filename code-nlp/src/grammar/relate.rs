@@ -29,6 +29,8 @@ pub(crate) struct Relations {
     objects: Vec<usize>,
     /// Where the object of "stores its notes in" stands: pronouns before it mean something else.
     gap: usize,
+    /// "connect X to …": the next mention is the subject of this.
+    link: Option<Span>,
     /// What "it" means as a subject.
     antecedent: Option<usize>,
     found: Vec<(usize, usize, Span)>,
@@ -58,6 +60,10 @@ impl Relations {
         entities: &[Entity],
     ) {
         let Some(atom) = view.atom(at) else { return };
+        if links(view, clause, at) {
+            self.link = Some(atom.span);
+            return;
+        }
         if let Some(relation) = opens(view, clause, at) {
             let subject = self.subject_at(view, clause, at, focus, out);
             self.objects.clear();
@@ -147,6 +153,14 @@ impl Relations {
             self.objects.clear();
             return false;
         }
+        if let Some(words) = self.link.take() {
+            self.subject = group.to_vec();
+            self.open = Some((Relation::Needs, words.to(span), group.to_vec()));
+            self.gap = 0;
+            self.objects.clear();
+            out.related = true;
+            return false;
+        }
         let Some((relation, words, subject)) = self.open.clone() else {
             self.new_subject(view, clause, at, group);
             return false;
@@ -192,6 +206,7 @@ impl Relations {
         let subject = if subject.is_empty() { self.subject.clone() } else { subject };
         if subject.is_empty() && relation == Relation::Needs {
             // "with Postgres: …": nothing needs it.
+            self.open = None;
             self.new_subject(view, clause, at, group);
             return false;
         }
@@ -359,6 +374,13 @@ fn gap_verb(view: &View<'_>, clause: &Clause, at: usize) -> Option<usize> {
         next += 1;
     }
     None
+}
+
+/// Whether "connect X to Y" stands here.
+fn links(view: &View<'_>, clause: &Clause, at: usize) -> bool {
+    matches!(view.text(at), "connect" | "hook" | "hook up" | "wire" | "link" | "attach" | "connecting")
+        && view.is_part(at + 1)
+        && (at + 2..(at + 5).min(clause.to)).any(|i| matches!(view.text(i), "to" | "into" | "with"))
 }
 
 /// Whether a component stands within reach of "with".

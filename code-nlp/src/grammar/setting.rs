@@ -212,6 +212,16 @@ fn negated(atoms: &[Atom], at: usize) -> bool {
                     | "require"
                     | "requires"
                     | "kept"
+                    | "make"
+                    | "make it"
+                    | "set"
+                    | "it"
+                    | "them"
+                    | "get"
+                    | "become"
+                    | "expose"
+                    | "exposing"
+                    | "making"
             );
         if !passes || matches!(atom.what, What::Mark(_) | What::Newline) {
             return false;

@@ -108,6 +108,13 @@ impl Reader<'_> {
 
     /// Sets the two ends of a promotion right.
     pub(super) fn promote(&mut self, frame: &mut Frame) {
+        // "qa -> staging: promote the app"
+        if frame.environments.is_empty() && frame.source.is_none() {
+            let before = [&self.lead.environments, &self.pending.environments];
+            if let Some(two) = before.into_iter().find(|list| list.len() == 2) {
+                frame.environments.clone_from(two);
+            }
+        }
         if frame.environments.len() == 2 && frame.source.is_none() {
             let source = frame.environments.remove(0);
             frame.source = Some(source);

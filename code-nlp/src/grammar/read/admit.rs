@@ -115,6 +115,22 @@ impl Reader<'_> {
                     && frame.members.iter().all(|m| last.members.iter().any(|x| x.entity == m.entity));
             let actions = same(last.action.as_ref().map(|a| &a.value), Some(&action));
             if actions && places && apps && source && targets && dry {
+                // "we want a search engine … create an OpenSearch": the same thing, said more closely.
+                if last.sentence != frame.sentence {
+                    let entities = &self.entities;
+                    last.members.retain(|m| {
+                        let vague = entities[m.entity].engine.is_none()
+                            && entities[m.entity].name.is_none()
+                            && m.settings.is_empty()
+                            && m.needs.is_empty();
+                        let closer = frame.members.iter().any(|x| {
+                            entities[x.entity].engine.is_some()
+                                && entities[x.entity].kind.as_ref().map(|k| k.value)
+                                    == entities[m.entity].kind.as_ref().map(|k| k.value)
+                        });
+                        !(vague && closer)
+                    });
+                }
                 if !frame.environments.is_empty() {
                     last.environments.clear();
                 }

@@ -86,6 +86,7 @@ impl Reader<'_> {
         if (forward || adjective || focus.is_empty()) && (!each || out.fresh.is_empty()) {
             let implicit = matches!(said.value, Set::Image(_) | Set::Source(_))
                 && focus.is_empty()
+                && (clause.verb.is_some() || self.frames.is_empty() || !self.pending.members.is_empty())
                 && !self.image_is_setting(clause, at);
             if implicit {
                 // An image or a repository can itself be what is deployed.
@@ -198,7 +199,7 @@ impl Reader<'_> {
             && (self.view.mark(at - 1, ',')
                 || self.view.text(at - 1) == "and"
                 || self.view.is(at - 1, Class::In)
-                || self.view.is(at - 1, Class::With));
+                || self.view.is(at - 1, Class::With) && !self.view.is_part(at.saturating_sub(2)));
         let relative = (clause.from..at).rev().take(4).any(|i| self.view.is(i, Class::Which));
         let redirected = self.in_row(clause, at) && out.redirected.is_some();
         if redirected && let Some(id) = out.redirected {

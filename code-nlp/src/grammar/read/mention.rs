@@ -7,7 +7,7 @@ use super::{Doubt, Reader, Scanned};
 use crate::grammar::clause::Clause;
 use crate::grammar::correct::counted;
 use crate::grammar::frame::{Entity, Member, Said, put};
-use crate::grammar::lexicon::Class;
+use crate::grammar::lexicon::{Class, Deed};
 use crate::grammar::part::{Article, Part};
 use crate::grammar::relate::Relations;
 use crate::grammar::setting::Set;
@@ -59,13 +59,19 @@ impl Reader<'_> {
                 "engine" | "product" | "software" | "type" | "technology" | "stack"
             );
         // "a gateway with Traefik": a product of the same kind says which.
+        // "a VM, Ubuntu 22.04", "migrate the orders database to PostgreSQL 17".
+        let changes = clause.verb.is_some_and(|v| matches!(v.deed, Deed::Set | Deed::Do(Action::Update)));
+        let comma = at > clause.from + 1 && self.view.mark(at - 1, ',') && self.view.is_part(at - 2);
+        let to = changes && at > clause.from && self.view.text(at - 1) == "to";
+        let kind_word = focus.last().is_some_and(|id| self.entities[*id].engine.is_none());
         let same_kind = at > clause.from
-            && self.view.is(at - 1, Class::With)
+            && (self.view.is(at - 1, Class::With) || (comma || to) && kind_word)
+            && part.names.is_empty()
             && part.article == Article::None
             && part.usual
             && focus.last().is_some_and(|id| {
                 self.entities[*id].kind.as_ref().map(|k| k.value) == part.kind.map(|k| k.0)
-                    && self.entities[*id].name.is_none()
+                    && (self.entities[*id].name.is_none() || comma || to)
             });
         let apposed = apposed || engine_said || same_kind;
         // "billing-worker (worker)"

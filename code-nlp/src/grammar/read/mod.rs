@@ -89,6 +89,19 @@ pub(crate) struct Scanned {
     pub(crate) excluded: Vec<Part>,
     pub(crate) range: bool,
 }
+impl Scanned {
+    /// Whether the clause says of something that it is so or not.
+    fn flagged(&self) -> bool {
+        let members = self.frame.members.iter().flat_map(|m| &m.settings);
+        self.loose.iter().chain(members).any(|s| {
+            matches!(
+                s.value,
+                Set::Public(_) | Set::Tls(_) | Set::Backups(_) | Set::Encrypted(_) | Set::HighlyAvailable(_)
+            )
+        })
+    }
+}
+
 impl<'a> Reader<'a> {
     pub(crate) fn new(view: View<'a>) -> Reader<'a> {
         Reader {
@@ -132,6 +145,10 @@ impl<'a> Reader<'a> {
         {
             if !scanned.fresh.is_empty() && scanned.denied_parts {
                 verb = Some(Verb { deed: Deed::Do(denied), topic: None, span, at: clause.from, weak: false });
+            } else if denied == Action::Update && scanned.flagged() {
+                // "do not make it public" says how it is to be.
+                self.state(clause, scanned);
+                return;
             } else {
                 self.denied(clause, denied, span, &scanned);
                 return;

@@ -77,6 +77,12 @@ impl Reader<'_> {
                         action,
                     );
                 }
+                Item::Loose(_)
+                    if at > clause.from
+                        && matches!(
+                            self.view.text(at - 1),
+                            "not" | "instead of" | "rather than" | "but not" | "not to"
+                        ) => {}
                 Item::Loose(value) => {
                     if let Some(set) = self.loose(clause, at, &value, action, open, auto, &focus, &mut out) {
                         let set = bounded(set, out.bound.take());
