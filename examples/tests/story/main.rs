@@ -12,5 +12,6 @@ mod basics;
 mod changes;
 mod lines;
 mod plans;
+mod readme;
 mod terminal;
 mod world;
