@@ -21,6 +21,8 @@ pub(super) enum Login {
     In(Client),
     /// Nothing answers yet, and what the last try said.
     Nobody(String),
+    /// A server answers that it cannot be entered yet: it starts, or mends what a crash left.
+    Starting(String),
     /// A server answers, and takes neither this user nor this password.
     Refused,
 }
@@ -41,8 +43,8 @@ pub(super) async fn log_in(database: &Database, user: &str, to: &str, password: 
                 Ok(Login::Refused)
             }
             Some(&SqlState::INVALID_CATALOG_NAME) => Ok(Login::Refused),
-            // Starting, stopping or mending what a crash left; or not even listening.
-            None | Some(&SqlState::CANNOT_CONNECT_NOW) => Ok(Login::Nobody(reason(&cause))),
+            Some(&SqlState::CANNOT_CONNECT_NOW) => Ok(Login::Starting(reason(&cause))),
+            None => Ok(Login::Nobody(reason(&cause))),
             Some(_) => Err(error::sql("log in to the PostgreSQL server", cause)),
         },
     }

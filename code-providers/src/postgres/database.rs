@@ -40,9 +40,9 @@ pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>)
         }
         Err(other) => return Err(other),
     };
-    let client = match log_in(&wanted, SUPERUSER, SUPERUSER, &password).await? {
+    let client = match enter(ctx, &wanted, &password).await? {
         Login::In(client) => client,
-        Login::Nobody(why) => {
+        Login::Nobody(why) | Login::Starting(why) => {
             return Ok(without_server(
                 resource,
                 &wanted,
@@ -178,6 +178,24 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
     }
 }
 
+/// Logs in as the superuser. A server that says itself that it starts is waited for: it will answer, and only
+/// then can be told what is there.
+async fn enter(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Result<Login> {
+    let until = ctx.host().now() + STARTING;
+    loop {
+        match log_in(wanted, SUPERUSER, SUPERUSER, superuser).await? {
+            Login::Starting(why) if ctx.host().now() < until => {
+                ctx.say(format!("waiting for the server: {why}"));
+            }
+            answer => return Ok(answer),
+        }
+        tokio::select! {
+            () = ctx.host().sleep(PAUSE) => {}
+            () = ctx.cancel().cancelled() => return Err(error::cancelled()),
+        }
+    }
+}
+
 async fn wait_for_server(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Result<Client> {
     let until = ctx.host().now() + STARTING;
     let until = ctx.deadline().map_or(until, |deadline| deadline.min(until));
@@ -185,10 +203,10 @@ async fn wait_for_server(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Re
         match log_in(wanted, SUPERUSER, SUPERUSER, superuser).await? {
             Login::In(client) => return Ok(client),
             Login::Refused => return Err(error::stranger(&wanted.host, wanted.port)),
-            Login::Nobody(why) if ctx.host().now() >= until => {
+            Login::Nobody(why) | Login::Starting(why) if ctx.host().now() >= until => {
                 return Err(error::no_answer(&wanted.host, wanted.port, &why));
             }
-            Login::Nobody(why) => ctx.say(format!("waiting for the server: {why}")),
+            Login::Nobody(why) | Login::Starting(why) => ctx.say(format!("waiting for the server: {why}")),
         }
         tokio::select! {
             () = ctx.host().sleep(PAUSE) => {}
@@ -213,7 +231,7 @@ pub(super) async fn delete(ctx: &Ctx, prior: &Live) -> Result<()> {
     let wanted = Database::read(&prior.was)?;
     let superuser = ctx.secret(&wanted.superuser_password).await;
     let login = match &superuser {
-        Ok(password) => log_in(&wanted, SUPERUSER, SUPERUSER, password).await?,
+        Ok(password) => enter(ctx, &wanted, password).await?,
         Err(unknown) => Login::Nobody(unknown.message().to_owned()),
     };
     let statements = render::drop_database(&wanted.name, &wanted.user);
@@ -224,6 +242,7 @@ pub(super) async fn delete(ctx: &Ctx, prior: &Live) -> Result<()> {
             }
         }
         (Login::Nobody(_), Some(dir)) if !dir.exists() => {}
+        (Login::Starting(why), _) => return Err(error::no_answer(&wanted.host, wanted.port, &why)),
         (Login::Nobody(_), Some(dir)) => without_a_server(ctx, &wanted, dir, &statements).await?,
         (Login::Nobody(why), None) => return Err(error::no_answer(&wanted.host, wanted.port, &why)),
         (Login::Refused, _) => return Err(error::stranger(&wanted.host, wanted.port)),

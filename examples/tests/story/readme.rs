@@ -53,7 +53,8 @@ fn shape(run: &str) -> (String, Vec<String>) {
         let mut after_user = false;
         let mut all = Vec::new();
         for word in line.split_whitespace() {
-            let varies = after_user || (word.contains(|c: char| c.is_ascii_digit()) && !word.contains('/'));
+            let numbered = word.contains(|c: char| c.is_ascii_digit());
+            let varies = after_user || (numbered && (!word.contains('/') || word.starts_with("http:")));
             after_user = word == "user";
             all.push(if varies { "#" } else { word });
         }

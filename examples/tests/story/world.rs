@@ -186,43 +186,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-<<<<<<< HEAD
         self.end_all_processes();
-=======
-        if std::env::var_os("STORY_KEEP").is_none() {
-            self.kill_everything();
-        }
-    }
-}
-
-impl World {
-    /// Ends every process whose command or environment names this world's directory, by its number: what a
-    /// reboot does, and the end of a story.
-    pub(crate) fn kill_everything(&self) {
-        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut killed: Vec<i32> = Vec::new();
-        // A second look finds what the keeper started meanwhile; gone is who has been taken away, too.
-        loop {
-            let before = killed.len();
-            for pid in processes() {
-                let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
-                if pid != std::process::id() as i32 && (names(of("cmdline")) || names(of("environ"))) {
-                    killed.push(pid);
-                    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                        // Gone already: that is what was wanted.
-                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                    }
-                }
-            }
-            let gone = killed.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists());
-            if (gone && killed.len() == before) || Instant::now() > deadline {
-                break;
-            }
-            std::thread::yield_now();
-        }
->>>>>>> d721bb5 (The README shows a run that a test makes; stories of a reboot)
     }
 }
 
