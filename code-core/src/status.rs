@@ -254,11 +254,6 @@ impl State {
         self.runs = self.runs.max(id.0);
         let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
         let steps = vec![StepRecord::default(); planned.steps.len()];
-        for address in &planned.kept {
-            if let Some(recorded) = self.inventory.get_mut(address) {
-                recorded.kept = true;
-            }
-        }
         for address in &planned.unchanged {
             if let Some(recorded) = self.inventory.get_mut(address) {
                 recorded.kept = false;
@@ -289,6 +284,14 @@ impl State {
     fn end(&mut self, at: Timestamp, outcome: Outcome) {
         let Some(run) = &mut self.run else { return };
         run.ended = Some((at, outcome));
+        // Only now: data of a deployment that was not taken down after all is still in use.
+        if outcome == Outcome::Succeeded {
+            for address in &run.plan.kept {
+                if let Some(recorded) = self.inventory.get_mut(address) {
+                    recorded.kept = true;
+                }
+            }
+        }
         let number = run.plan.revision;
         if let Some(revision) = self.revisions.iter_mut().rev().find(|r| r.number == number) {
             // A repair of a revision that had succeeded does not make it a failed one.

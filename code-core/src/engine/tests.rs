@@ -227,6 +227,11 @@ async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
     down.spec = None;
     let planned = engine.plan(&down, &BTreeSet::new()).await.unwrap();
     assert_eq!(planned.plan.kept, [at("db/data")]);
+    bench.world.fail(&at("web/part.0"), Fault::Permanent, 1);
+    let failed = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!(failed.outcome, Outcome::RolledBack);
+    assert!(!engine.status(&name()).await.unwrap().resources.iter().any(|resource| resource.kept), "in use");
+    let planned = engine.plan(&down, &BTreeSet::new()).await.unwrap();
     engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
     assert_eq!(bench.world.all().keys().cloned().collect::<Vec<_>>(), [at("db/data")]);
     assert!(engine.status(&name()).await.unwrap().resources.iter().all(|resource| resource.kept));
