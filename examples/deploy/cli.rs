@@ -34,7 +34,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 faile
 
 /// Turns a sentence into a running, observed, reversible deployment.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version, about, long_about = None, after_long_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = PROGRAM, version, after_long_help = AFTER_HELP, disable_help_subcommand = true)]
 #[command(after_help = "`--help` says more, with examples.", subcommand_value_name = "COMMAND")]
 #[command(override_usage = "deploy [OPTIONS] \"SENTENCE\"\n       deploy [OPTIONS] COMMAND")]
 pub struct Cli {
@@ -317,7 +317,8 @@ pub struct Ended {
 pub fn parse(args: &[OsString], color: bool) -> Result<(Options, Asked), Ended> {
     let detailed = args.iter().any(|arg| arg == "--detailed-exitcode");
     let usage = if detailed { Exit::Unexpected } else { Exit::Usage };
-    let mut command = Cli::command();
+    // The variables follow from the names, and the long help says so once.
+    let mut command = Cli::command().mut_args(|arg| arg.hide_env(true));
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Cli::from_arg_matches(&matches))

@@ -71,6 +71,23 @@ fn drift_is_named_and_has_an_exit_code() {
 }
 
 #[test]
+fn a_stranger_on_its_port_is_named_and_left_alone() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let url = world.url();
+    world.reboot();
+    let stranger = std::net::TcpListener::bind(url.trim_start_matches("http://")).unwrap();
+    let status = world.fails(&["status"], 10, "web/endpoint");
+    assert!(status.out.contains("port") || status.out.contains("listen"), "{status}");
+    let failed = world.run(&[SENTENCE, "--yes"]);
+    assert!([5, 6].contains(&failed.code), "{failed}");
+    assert!(failed.err.contains("hint:") && failed.err.contains("port"), "{failed}");
+    drop(stranger);
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    assert_eq!(http(&url, "GET", "/", "").0, 200);
+}
+
+#[test]
 fn an_app_without_a_known_start_is_an_error_that_helps() {
     let world = World::new();
     world.write("package.json", "{\"name\": \"x\"}");

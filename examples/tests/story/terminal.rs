@@ -146,3 +146,15 @@ fn a_second_interrupt_ends_it_at_once() {
     let again = world.run(&["resume"]);
     assert!(again.out.contains("nothing to resume"), "{again}");
 }
+
+#[test]
+fn logs_follow_until_interrupted() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let mut terminal = Terminal::open(&world, &["logs", "-f", "web"]);
+    terminal.wait_for("listening on");
+    assert_eq!(crate::world::http(&world.url(), "GET", "/?asked-while-followed", "").0, 200);
+    terminal.wait_for("GET /");
+    terminal.interrupt();
+    assert_eq!(terminal.ends().code(), Some(130), "{}", terminal.shown());
+}

@@ -149,7 +149,7 @@ impl World {
         });
     }
 
-    /// Ends every process whose command or environment names this world's directory, by its number.
+    /// Ends every process that runs in this world's directory or names it, by its number.
     fn end_all_processes(&self) -> BTreeSet<i32> {
         let mut ended = BTreeSet::new();
         let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
@@ -160,7 +160,12 @@ impl World {
             for pid in processes() {
                 let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
                 let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
-                if pid != std::process::id().cast_signed() && (names(of("cmdline")) || names(of("environ"))) {
+                // PostgreSQL's own children write over their command and environment.
+                let inside =
+                    fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&self.dir));
+                if pid != std::process::id().cast_signed()
+                    && (inside || names(of("cmdline")) || names(of("environ")))
+                {
                     found = true;
                     ended.insert(pid);
                     if let Some(pid) = rustix::process::Pid::from_raw(pid) {
