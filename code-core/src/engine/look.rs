@@ -115,9 +115,10 @@ impl Engine {
             let mut drift = observed.live().map(|live| live.drift.clone()).unwrap_or_default();
             match &observed {
                 Observed::Absent => drift.push("it is gone".to_owned()),
+                // What is kept is not in use: nobody may be there to ask.
+                _ if recorded.kept => {}
                 Observed::Unknown(why) => drift.push(format!("it cannot be observed: {why}")),
                 Observed::NotYet(needed) => drift.push(format!("it cannot be observed without `{needed}`")),
-                Observed::Present(_) if recorded.kept => {}
                 Observed::Present(_) => {
                     let change = provider.plan(ctx, &resource, &observed).await?;
                     if change.action != Action::Keep && !drift.contains(&change.why) {

@@ -39,10 +39,6 @@ pub(super) struct Planner<'a> {
 struct Planned {
     change: Change,
     symbolic: Option<Want>,
-    /// The addresses that it needs now.
-    needs: BTreeSet<Address>,
-    /// The addresses that what is there needed when it was made.
-    needed_before: BTreeSet<Address>,
 }
 
 /// What was observed, in order: its digest tells whether a plan still fits.
@@ -96,7 +92,7 @@ impl Planner<'_> {
             planned.push(self.unwanted(ctx, address, state, &mut seen).await?);
         }
 
-        let steps = self.steps(planned)?;
+        let steps = self.steps(planned, &wanted, state)?;
         Ok(Plan {
             version: PLAN_VERSION,
             id: Digest::ZERO,
@@ -113,7 +109,7 @@ impl Planner<'_> {
             steps,
             unchanged,
             kept,
-            cost: cost(reports),
+            cost: if spec.is_some() { cost(reports) } else { Some(Cost::default()) },
         }
         .sealed())
     }
@@ -214,12 +210,7 @@ impl Planner<'_> {
             || matches!(observed, Observed::NotYet(_))
             || matches!(change.effects, Effects::Open { .. });
         seen.push((symbolic.address.clone(), observed));
-        Ok(Planned {
-            change,
-            symbolic: open.then(|| symbolic.wanted()),
-            needs,
-            needed_before: recorded.map(|r| r.needs.iter().cloned().collect()).unwrap_or_default(),
-        })
+        Ok(Planned { change, symbolic: open.then(|| symbolic.wanted()) })
     }
 
     async fn unwanted(
@@ -248,26 +239,30 @@ impl Planner<'_> {
             Observed::Present(_) | Observed::NotYet(_) => provider.plan(ctx, &resource, &observed).await?,
         };
         seen.push((address.clone(), observed));
-        let needed_before = recorded.needs.iter().cloned().collect();
-        Ok(Planned { change, symbolic: None, needs: BTreeSet::new(), needed_before })
+        Ok(Planned { change, symbolic: None })
     }
 
     /// Steps with their edges: after what they need; a delete after everything that needed it; and what
     /// cannot be taken back after everything that does not wait for it.
-    fn steps(&self, planned: Vec<Planned>) -> Result<Vec<Step>> {
-        let index: BTreeMap<Address, usize> =
-            planned.iter().enumerate().map(|(i, one)| (one.change.resource.address.clone(), i)).collect();
+    fn steps(&self, planned: Vec<Planned>, wanted: &[Resource], state: &State) -> Result<Vec<Step>> {
+        let index: BTreeMap<&Address, usize> =
+            planned.iter().enumerate().map(|(i, one)| (&one.change.resource.address, i)).collect();
+        let now: BTreeMap<&Address, BTreeSet<Address>> =
+            wanted.iter().map(|resource| (&resource.address, resource.dependencies())).collect();
+        let needs_now = |address: &Address| now.get(address).cloned().unwrap_or_default();
+        let needed_before = |address: &Address| -> BTreeSet<Address> {
+            state.inventory.get(address).map(|r| r.needs.iter().cloned().collect()).unwrap_or_default()
+        };
         let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
         for (i, one) in planned.iter().enumerate() {
-            let deleted = one.change.resource.want.is_none();
-            if !deleted {
-                edges.extend(one.needs.iter().filter_map(|needed| Some((i, *index.get(needed)?))));
+            let address = &one.change.resource.address;
+            if one.change.resource.want.is_some() {
+                edges.extend(through(address, &needs_now, &index, false).into_iter().map(|need| (i, need)));
             }
-            for before in one.needed_before.iter().filter_map(|before| index.get(before).copied()) {
-                if planned[before].change.resource.want.is_none() && before != i {
-                    edges.insert((before, i));
-                }
-            }
+            // All the way: whoever still runs may reach it through somebody who only changes.
+            let before = through(address, &needed_before, &index, true).into_iter();
+            let deleted = before.filter(|before| planned[*before].change.resource.want.is_none());
+            edges.extend(deleted.filter(|before| *before != i).map(|before| (before, i)));
         }
         let is_irreversible = |i: &usize| matches!(planned[*i].change.reversal, Reversal::Irreversible(_));
         for last in (0..planned.len()).filter(is_irreversible) {
@@ -342,6 +337,30 @@ fn cost(reports: &[Report]) -> Option<Cost> {
         sum.items.extend(more.items.iter().cloned());
         sum
     }))
+}
+
+/// The steps that a resource needs: the nearest ones, through resources that stay as they are, or all of them
+/// to the end.
+fn through(
+    address: &Address,
+    needs: &dyn Fn(&Address) -> BTreeSet<Address>,
+    steps: &BTreeMap<&Address, usize>,
+    to_the_end: bool,
+) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<Address> = needs(address).into_iter().collect();
+    while let Some(needed) = open.pop() {
+        if !seen.insert(needed.clone()) {
+            continue;
+        }
+        let step = steps.get(&needed).copied();
+        found.extend(step);
+        if step.is_none() || to_the_end {
+            open.extend(needs(&needed));
+        }
+    }
+    found
 }
 
 /// The nodes that need `node`, directly or through others.

@@ -250,6 +250,22 @@ async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn order_goes_through_what_stays_as_it_is() {
+    let bench = Bench::new();
+    bench.deploy(&shop()).await.unwrap();
+    // The web app used the database's endpoint, which stays; the endpoint used the part, which goes.
+    let down = shop_with(|spec| spec.components.iter_mut().for_each(|component| component.stopped = true));
+    let engine = bench.engine();
+    let planned = engine.plan(&Proposal::of(down, Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let plan = &planned.plan;
+    let step = |address: &str| plan.steps.iter().find(|s| s.address() == &at(address)).unwrap();
+    let graph = plan.graph().unwrap();
+    let levels = graph.levels();
+    let level = |address: &str| levels[step(address).id.index()];
+    assert!(level("web/part.0") < level("db/part.0"), "{:?}", actions(plan));
+}
+
+#[tokio::test]
 async fn a_rollback_is_a_plan_to_an_earlier_spec() {
     let bench = Bench::new();
     let engine = bench.engine();

@@ -30,10 +30,10 @@ impl Seen {
     /// How this resource is.
     pub fn of(resource: &ResourceStatus) -> Seen {
         match &resource.observed {
-            Observed::Present(_) if !resource.drift.is_empty() => Seen::Drifted,
-            Observed::Present(_) if resource.kept => Seen::Kept,
-            Observed::Present(_) => Seen::Fine,
             Observed::Absent => Seen::Gone,
+            _ if resource.kept => Seen::Kept,
+            Observed::Present(_) if !resource.drift.is_empty() => Seen::Drifted,
+            Observed::Present(_) => Seen::Fine,
             Observed::Unknown(_) | Observed::NotYet(_) => Seen::Unknown,
         }
     }
@@ -119,8 +119,11 @@ fn line(name: &str, resources: &[&ResourceStatus]) -> Vec<Cell> {
     let processes: Vec<_> = resources.iter().filter(|resource| resource.kind == "process").collect();
     let running = processes.iter().filter(|process| Seen::of(process) == Seen::Fine).count();
     let mut facts = Vec::new();
+    let served = resources.iter().any(|resource| resource.kind == "route");
     if !processes.is_empty() {
         facts.push(format!("{running} of {} healthy", processes.len()));
+    } else if served {
+        facts.push("stopped".to_owned());
     }
     let url = resources
         .iter()

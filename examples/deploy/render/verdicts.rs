@@ -85,6 +85,7 @@ pub fn cost(style: &Style, cost: Option<&Cost>) -> String {
     let why: BTreeSet<&str> = cost.items.iter().map(|item| item.why.as_str()).collect();
     let why = why.into_iter().collect::<Vec<_>>().join("; ");
     match cost.total() {
+        Some(_) if cost.items.is_empty() => format!("{label}: nothing\n"),
         Some(total) if total == 0.0 && !why.is_empty() => {
             heading(style, Tone::Strong, "Cost", &format!(": nothing ({why})"))
         }
