@@ -88,7 +88,7 @@ impl Engine {
     /// What the scanners say of a proposal's spec.
     ///
     /// # Errors
-    /// Those of [`Spec::check`].
+    /// Those of [`Spec::check`](crate::spec::Spec::check).
     pub async fn judge(&self, proposal: &Proposal) -> Result<Vec<Report>> {
         let Some(spec) = &proposal.spec else { return Ok(Vec::new()) };
         spec.check()?;

@@ -23,8 +23,10 @@ mod reach;
 mod read;
 mod relate;
 mod schedule;
+mod sense;
 mod setting;
 mod value;
+mod verb;
 
 use async_trait::async_trait;
 use code_core::parser::{IntentParser, Parsed, Vocabulary};
