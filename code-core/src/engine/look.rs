@@ -20,6 +20,9 @@ pub struct Status {
     pub resources: Vec<ResourceStatus>,
     /// The last run, open or ended.
     pub run: Option<Run>,
+    /// How what is wanted now differs from the revision, in words. The engine knows no settings and leaves it
+    /// empty; who resolves specs fills it in.
+    pub outdated: Vec<String>,
 }
 
 /// A resource, observed now.
@@ -55,7 +58,13 @@ impl Engine {
         });
         let resources = futures::stream::iter(looks).buffered(16).collect().await;
         let revision = state.current().map(|revision| revision.number);
-        Ok(Status { deployment: deployment.clone(), revision, resources, run: state.run })
+        Ok(Status {
+            deployment: deployment.clone(),
+            revision,
+            resources,
+            run: state.run,
+            outdated: Vec::new(),
+        })
     }
 
     /// Everything that is recorded of a deployment, folded.

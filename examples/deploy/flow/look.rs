@@ -4,16 +4,21 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 use code_core::engine::Proposal;
+use code_core::expr::plain;
+use code_core::intent::{Action, Intent};
+use code_core::parser::Parsed;
 use code_core::provider::Health;
 use code_core::scanner::Cost;
-use code_core::{Error, ErrorKind, Result};
-use code_nlp::resolve::Filter;
+use code_core::spec::{Origin, Spec};
+use code_core::{Deployment, Error, ErrorKind, Result};
+use code_nlp::resolve::{Ask, Filter};
 use code_providers::{KeeperEvent, keeper_events};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Cli};
 use crate::exit::Exit;
 use crate::flow::propose::line;
+use crate::flow::sentence;
 use crate::render::history::{Line, lines};
 use crate::render::{self, history as told, time, verdicts};
 use crate::session::Session;
@@ -32,6 +37,7 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
             && fits(&filter.environment, deployment.environment())
         {
             let mut status = session.engine.status(&deployment).await?;
+            status.outdated = outdated(session, &deployment).await?;
             if !filter.components.is_empty() {
                 status.resources.retain(|r| filter.components.iter().any(|c| c == r.address.component()));
             }
@@ -44,6 +50,55 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     let message = format!("{} deployments{}", all.len(), if drift { ", with drift" } else { "" });
     session.screen.answer("status", &message, &page, &data)?;
     Ok(if drift { Exit::Drift } else { Exit::Done })
+}
+
+/// What the settings say now and the revision does not: `replicas of web: 1, and code.toml:2 says 3`.
+async fn outdated(session: &Session, deployment: &Deployment) -> Result<Vec<String>> {
+    let state = session.engine.state(deployment).await?;
+    let Some(is) = state.current().and_then(|revision| revision.spec.as_ref()) else { return Ok(Vec::new()) };
+    // What an update without any wish of its own would make of it.
+    let intent = Intent {
+        application: Some(deployment.application().to_owned()),
+        environment: Some(deployment.environment().to_owned()),
+        ..Intent::new(Action::Update)
+    };
+    let parsed = Parsed { intents: vec![intent], ..Parsed::default() };
+    let resolved = match sentence::unasked(session, &parsed).await {
+        Ok(resolved) => resolved,
+        // A status is told whatever is wrong with the project by now.
+        Err(error) => return Ok(vec![format!("settings: cannot {error}")]),
+    };
+    let mut found = Vec::new();
+    for ask in resolved.asks {
+        let Ask::Change(change) = ask else { continue };
+        let (was, now) = (serde_json::to_value(is), serde_json::to_value(&change.spec));
+        let (Ok(was), Ok(now)) = (was, now) else { continue };
+        for (pointer, origin) in &change.origins {
+            let (was, now) = (was.pointer(pointer), now.pointer(pointer));
+            if matches!(origin, Origin::Setting { .. }) && was != now {
+                let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), plain);
+                found.push(format!(
+                    "{}: it is {}, and {origin} says {}",
+                    named(&change.spec, pointer),
+                    text(was),
+                    text(now)
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `/components/0/replicas/min` as a person says it: `replicas min of web`.
+fn named(spec: &Spec, pointer: &str) -> String {
+    let parts: Vec<&str> = pointer.split('/').skip(1).collect();
+    match parts[..] {
+        ["components", index, ref rest @ ..] => {
+            let component = index.parse().ok().and_then(|i: usize| spec.components.get(i));
+            format!("{} of {}", rest.join(" "), component.map_or("a component", |c| &c.name))
+        }
+        _ => parts.join(" "),
+    }
 }
 
 /// What happened, and what the keeper saw, in the order of time.

@@ -57,6 +57,16 @@ async fn words(session: &Session, text: &str, goal: &Goal) -> Result<Came> {
     all(session, resolution, Some(&said), goal).await
 }
 
+/// What intents that nobody said would make of what is there.
+///
+/// # Errors
+/// What the settings or the project have wrong.
+pub async fn unasked(session: &Session, parsed: &Parsed) -> Result<Resolution> {
+    let sources = projects(&session.place.project, sources(parsed, &session.settings))?;
+    let context = context(session, sources, session.history().await?).await?;
+    resolve(None, parsed, &context)
+}
+
 /// Does what a spec file says; YAML and JSON are told apart by nothing: the one is the other.
 async fn spec(session: &Session, path: &Path, goal: &Goal) -> Result<Came> {
     let shown = path.display().to_string();

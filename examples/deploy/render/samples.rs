@@ -378,12 +378,14 @@ pub(crate) fn statuses() -> Vec<code_core::engine::Status> {
     let live = Live { id: "17".into(), was: Want::new(), outputs: BTreeMap::new(), drift: Vec::new() };
     vec![
         Status {
+            outdated: vec![],
             deployment: "shop/staging".parse().unwrap(),
             revision: Some(1),
             resources: good,
             run: state.run,
         },
         Status {
+            outdated: vec!["replicas of web: it is 1, and code.toml:2 says 3".to_owned()],
             deployment: "shop/test".parse().unwrap(),
             revision: None,
             resources: vec![

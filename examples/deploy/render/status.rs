@@ -61,7 +61,8 @@ impl Seen {
 
 /// Whether anything is not as its spec says.
 pub fn has_drift(all: &[Status]) -> bool {
-    all.iter().flat_map(|status| &status.resources).any(|resource| Seen::of(resource) > Seen::Kept)
+    let differs = |resource: &ResourceStatus| Seen::of(resource) > Seen::Kept;
+    all.iter().any(|status| !status.outdated.is_empty() || status.resources.iter().any(differs))
 }
 
 /// Every deployment: one line a component, and one below it for each thing that is not as it should be.
@@ -111,6 +112,10 @@ fn one(style: &Style, status: &Status) -> String {
             text.push_str(&paragraph(style, 4, seen.tone(), &line));
         }
     }
+    for what in &status.outdated {
+        let line = format!("{} {what}", Seen::Drifted.word());
+        text.push_str(&paragraph(style, 4, Seen::Drifted.tone(), &line));
+    }
     text
 }
 
@@ -143,6 +148,7 @@ pub fn to_json(status: &Status) -> Value {
     json!({
         "deployment": status.deployment,
         "revision": status.revision,
+        "outdated": status.outdated,
         "run": status.run.as_ref().map(|run| json!({
             "run": run.id,
             "started": run.started,

@@ -122,3 +122,17 @@ fn the_databases_own_shell_opens() {
     world.fails(&["connect", "web"], 2, "front::no-shell");
     world.fails(&["connect", "nothing"], 2, "front::no-such-component");
 }
+
+#[test]
+fn a_changed_setting_is_drift_until_it_is_rolled_out() {
+    let world = World::new();
+    world.ok(&["Deploy a web app with a SQLite database to staging", "--yes", "-q"]);
+    world.ok(&["status"]);
+    let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
+    world.write("code.toml", &settings.replace("[components.web]\n", "[components.web]\nreplicas = 2\n"));
+    let status = world.fails(&["status"], 10, "replicas");
+    assert!(status.out.contains("of web: it is 1, and") && status.out.contains("says 2"), "{status}");
+    assert!(status.out.contains("code.toml:2"), "{status}");
+    world.ok(&["update the web app in staging", "--yes", "-q"]);
+    assert!(world.ok(&["status"]).out.contains("2 of 2 healthy"));
+}
