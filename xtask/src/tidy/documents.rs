@@ -46,7 +46,7 @@ fn commands(file: &File, tree: &Tree, complaints: &mut Vec<String>) {
 }
 
 fn is_example(tree: &Tree, name: &str) -> bool {
-    let listed = tree.get("examples/Cargo.toml").is_some_and(|manifest| {
+    let listed = tree.ending("Cargo.toml").any(|manifest| {
         manifest.text.split("[[example]]").skip(1).any(|part| part.contains(&format!("name = \"{name}\"")))
     });
     let found = |path: &str| tree.get(path).is_some();
