@@ -181,32 +181,34 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
 /// Logs in as the superuser. A server that says itself that it starts is waited for: it will answer, and only
 /// then can be told what is there.
 async fn enter(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Result<Login> {
-    let until = ctx.host().now() + STARTING;
-    loop {
-        match log_in(wanted, SUPERUSER, SUPERUSER, superuser).await? {
-            Login::Starting(why) if ctx.host().now() < until => {
-                ctx.say(format!("waiting for the server: {why}"));
-            }
-            answer => return Ok(answer),
-        }
-        tokio::select! {
-            () = ctx.host().sleep(PAUSE) => {}
-            () = ctx.cancel().cancelled() => return Err(error::cancelled()),
-        }
-    }
+    log_in_while(ctx, wanted, superuser, |answer| matches!(answer, Login::Starting(_))).await
 }
 
 async fn wait_for_server(ctx: &Ctx, wanted: &Database, superuser: &Secret) -> Result<Client> {
+    let not_yet = |answer: &Login| matches!(answer, Login::Starting(_) | Login::Nobody(_));
+    match log_in_while(ctx, wanted, superuser, not_yet).await? {
+        Login::In(client) => Ok(client),
+        Login::Refused => Err(error::stranger(&wanted.host, wanted.port)),
+        Login::Nobody(why) | Login::Starting(why) => Err(error::no_answer(&wanted.host, wanted.port, &why)),
+    }
+}
+
+/// Logs in as the superuser, again and again as long as the answer is one to wait on and there is time.
+async fn log_in_while(
+    ctx: &Ctx,
+    wanted: &Database,
+    superuser: &Secret,
+    not_yet: impl Fn(&Login) -> bool,
+) -> Result<Login> {
     let until = ctx.host().now() + STARTING;
     let until = ctx.deadline().map_or(until, |deadline| deadline.min(until));
     loop {
-        match log_in(wanted, SUPERUSER, SUPERUSER, superuser).await? {
-            Login::In(client) => return Ok(client),
-            Login::Refused => return Err(error::stranger(&wanted.host, wanted.port)),
-            Login::Nobody(why) | Login::Starting(why) if ctx.host().now() >= until => {
-                return Err(error::no_answer(&wanted.host, wanted.port, &why));
-            }
-            Login::Nobody(why) | Login::Starting(why) => ctx.say(format!("waiting for the server: {why}")),
+        let answer = log_in(wanted, SUPERUSER, SUPERUSER, superuser).await?;
+        if !not_yet(&answer) || ctx.host().now() >= until {
+            return Ok(answer);
+        }
+        if let Login::Nobody(why) | Login::Starting(why) = answer {
+            ctx.say(format!("waiting for the server: {why}"));
         }
         tokio::select! {
             () = ctx.host().sleep(PAUSE) => {}

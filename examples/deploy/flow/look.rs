@@ -11,7 +11,8 @@ use code_core::provider::Health;
 use code_core::scanner::Cost;
 use code_core::spec::{Origin, Spec};
 use code_core::{Deployment, Error, ErrorKind, Result};
-use code_nlp::resolve::{Ask, Filter};
+use code_nlp::context::Context;
+use code_nlp::resolve::{Ask, Filter, resolve};
 use code_providers::{KeeperEvent, keeper_events};
 use serde_json::{Value, json};
 
@@ -31,13 +32,15 @@ use crate::{PROGRAM, explain};
 /// Those of the store.
 pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     let mut all = Vec::new();
+    // Read once: it holds the history of every deployment.
+    let context = sentence::unasked(session).await;
     for deployment in session.engine.deployments().await? {
         let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
         if fits(&filter.application, deployment.application())
             && fits(&filter.environment, deployment.environment())
         {
             let mut status = session.engine.status(&deployment).await?;
-            status.outdated = outdated(session, &deployment).await?;
+            status.outdated = outdated(session, &deployment, &context).await?;
             if !filter.components.is_empty() {
                 status.resources.retain(|r| filter.components.iter().any(|c| c == r.address.component()));
             }
@@ -53,7 +56,11 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
 }
 
 /// What the settings say now and the revision does not: `replicas of web: 1, and code.toml:2 says 3`.
-async fn outdated(session: &Session, deployment: &Deployment) -> Result<Vec<String>> {
+async fn outdated(
+    session: &Session,
+    deployment: &Deployment,
+    context: &Result<Context>,
+) -> Result<Vec<String>> {
     let state = session.engine.state(deployment).await?;
     let Some(is) = state.current().and_then(|revision| revision.spec.as_ref()) else { return Ok(Vec::new()) };
     // What an update without any wish of its own would make of it.
@@ -63,7 +70,8 @@ async fn outdated(session: &Session, deployment: &Deployment) -> Result<Vec<Stri
         ..Intent::new(Action::Update)
     };
     let parsed = Parsed { intents: vec![intent], ..Parsed::default() };
-    let resolved = match sentence::unasked(session, &parsed).await {
+    let resolve = |context| resolve(None, &parsed, context);
+    let resolved = match context.as_ref().map_err(Clone::clone).and_then(resolve) {
         Ok(resolved) => resolved,
         // A status is told whatever is wrong with the project by now.
         Err(error) => return Ok(vec![format!("settings: cannot {error}")]),

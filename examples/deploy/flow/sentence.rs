@@ -57,14 +57,13 @@ async fn words(session: &Session, text: &str, goal: &Goal) -> Result<Came> {
     all(session, resolution, Some(&said), goal).await
 }
 
-/// What intents that nobody said would make of what is there.
+/// What intents that nobody said are read against: the settings, the project and the history of now.
 ///
 /// # Errors
 /// What the settings or the project have wrong.
-pub async fn unasked(session: &Session, parsed: &Parsed) -> Result<Resolution> {
-    let sources = projects(&session.place.project, sources(parsed, &session.settings))?;
-    let context = context(session, sources, session.history().await?).await?;
-    resolve(None, parsed, &context)
+pub async fn unasked(session: &Session) -> Result<Context> {
+    let sources = projects(&session.place.project, sources(&Parsed::default(), &session.settings))?;
+    context(session, sources, session.history().await?).await
 }
 
 /// Does what a spec file says; YAML and JSON are told apart by nothing: the one is the other.
