@@ -170,7 +170,8 @@ impl Driver {
                 let commands = scheduler.handle(Input::Done(step));
                 (commands, Some(Outgoing::Done(Body::StepDone { run, step, undo, live })))
             }
-            Ok(Ended::Attempt { step, touched, result: Err(mut failed), .. }) => {
+            Ok(Ended::Attempt { step, undo, touched, result: Err(mut failed) }) => {
+                failed.error = self.with_log(step, undo, failed.error);
                 // Here already: what goes back to the caller has passed no event.
                 failed.error = failed.error.map_text(|text| self.ctx.redactor().redact(text));
                 // What an earlier attempt did, also one before a crash, is there to be taken back.
@@ -328,6 +329,20 @@ impl Driver {
             ctx,
             applied: Arc::default(),
         })
+    }
+
+    /// The error of the last attempt at a step with the log of what its tool wrote, where there is one and the
+    /// error names no other.
+    fn with_log(&self, step: StepId, undo: bool, error: Error) -> Error {
+        if error.context().any(|(name, _)| name == "log") {
+            return error;
+        }
+        let run = self.state.run.as_ref();
+        let records = run.map(|run| if undo { &run.undo } else { &run.steps });
+        let attempt = records.and_then(|records| records.get(step.index())).map_or(1, |r| r.attempts);
+        let layout = Layout::new(&*self.parts.state_dir);
+        let log = layout.step_log(&self.plan.deployment, self.run, step, undo, attempt);
+        if log.is_file() { error.with("log", log.display().to_string()) } else { error }
     }
 
     /// Where the progress of a step goes: what it says to the sinks, what its tool writes to its log.
