@@ -173,6 +173,27 @@ impl Body {
         !matches!(self, Body::StepProgress { .. })
     }
 
+    /// The run that it tells of; `None`: it comes before one.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Body::Requested { .. }
+            | Body::Understood { .. }
+            | Body::Judged { .. }
+            | Body::Planned { .. }
+            | Body::Approved { .. } => None,
+            Body::RunStarted { run, .. }
+            | Body::RunResumed { run, .. }
+            | Body::StepStarted { run, .. }
+            | Body::StepRetries { run, .. }
+            | Body::StepDone { run, .. }
+            | Body::StepFailed { run, .. }
+            | Body::StepSkipped { run, .. }
+            | Body::UndoStarted { run, .. }
+            | Body::RunEnded { run, .. }
+            | Body::StepProgress { run, .. } => Some(*run),
+        }
+    }
+
     /// Whether it tells of something that a tool did: it moves the head of effects.
     pub fn is_effect(&self) -> bool {
         matches!(self, Body::StepStarted { .. } | Body::StepDone { .. } | Body::StepFailed { .. })

@@ -13,7 +13,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] | the nouns, in the order of the flow |
+//! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] [`runs`] | the nouns, in the order of the flow |
 //! | [`provider`] [`scanner`] [`parser`] [`store`] [`host`] | the boundary traits; their docs are their contract |
 //! | [`recipe`] [`secret`] [`event::Sink`] | the small traits beside them |
 //! | [`engine`] | planner, scheduler, driver, and [`Engine`], the facade over all of it |
@@ -78,6 +78,7 @@ pub mod provider;
 pub mod recipe;
 pub mod redact;
 pub mod request;
+pub mod runs;
 pub mod scanner;
 pub mod secret;
 pub mod spec;

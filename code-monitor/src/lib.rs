@@ -11,10 +11,12 @@
 
 pub mod metrics;
 pub mod report;
+pub mod results;
 pub mod spans;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::metrics::Metrics;
+pub use self::results::Results;
 pub use self::spans::Spans;

@@ -5,6 +5,7 @@ use futures::StreamExt;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::provider::{Action, Health, Observed, ProviderInfo};
+use crate::runs::{PastRun, past_runs};
 use crate::status::{Recorded, Run, State};
 use crate::store::Seq;
 use crate::{Address, Ctx, Deployment, Error, Result};
@@ -90,6 +91,14 @@ impl Engine {
         let name = deployment.to_string();
         let events: Vec<_> = self.parts.store.read(&name, Seq::START).collect().await;
         events.into_iter().collect()
+    }
+
+    /// The runs of a deployment, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn runs(&self, deployment: &Deployment) -> Result<Vec<PastRun>> {
+        Ok(past_runs(&self.events(deployment).await?))
     }
 
     /// The deployments of which something is recorded, by name.
