@@ -69,6 +69,7 @@ pub mod guard;
 pub mod host;
 pub mod id;
 pub mod intent;
+pub mod kill;
 pub mod layout;
 pub mod local;
 pub mod memory;

@@ -8,7 +8,7 @@ use crate::engine::Parts;
 use crate::plan::{Plan, Step};
 use crate::provider::{Action, Change, Effects, Failed, Live, Observed, Resource};
 use crate::scanner::Subject;
-use crate::{Address, Ctx, Error, ErrorKind, Expr, Key, Provider, StepId};
+use crate::{Address, Ctx, Error, ErrorKind, Expr, Key, Provider, StepId, kill};
 
 /// What one attempt needs; it is made by the driver and owns all of it.
 #[derive(Debug)]
@@ -56,8 +56,12 @@ impl Attempt {
             Next::Done(live) => return Ok(live),
         };
         self.applied.store(true, Ordering::SeqCst);
+        kill::point("effect.before");
         let live = provider.apply(&self.ctx, &change).await?;
-        self.evidence(&*provider, live).await
+        kill::point("effect.after");
+        let seen = self.evidence(&*provider, live).await;
+        kill::point("evidence.after");
+        seen
     }
 
     /// The change to apply: the approved one as it is, where nothing about it was open; otherwise what the

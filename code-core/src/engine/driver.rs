@@ -30,7 +30,7 @@ use crate::plan::Plan;
 use crate::provider::{Failed, Live, Observed, Reversal};
 use crate::status::{Run, State, StepRecord};
 use crate::store::Lease;
-use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId};
+use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
 
 /// The longest that one attempt may take before it counts as failed.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -264,7 +264,9 @@ impl Driver {
         let events: Vec<Event> =
             bodies.into_iter().map(|body| redacted(&self.ctx, Event { at, body })).collect();
         let first = self.state.last.next();
+        kill::append(&events, "before");
         self.parts.store.append(&self.ctx, &self.lease, self.state.last, &events).await?;
+        kill::append(&events, "after");
         let mut seq = first;
         for event in &events {
             self.state.apply(seq, event);

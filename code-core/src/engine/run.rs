@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::scanner::Subject;
 use crate::status::State;
 use crate::store::Lease;
-use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId};
+use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId, kill};
 
 /// How long a lease lasts in stores whose leases have an end.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -173,7 +173,9 @@ impl Engine {
         let at = ctx.host().now();
         let events: Vec<Event> = bodies.into_iter().map(|body| Event { at, body }).collect();
         let mut seq = state.last;
+        kill::append(&events, "before");
         self.parts.store.append(ctx, lease, seq, &events).await?;
+        kill::append(&events, "after");
         for event in &events {
             seq = seq.next();
             state.apply(seq, event);

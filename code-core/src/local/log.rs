@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::file;
 use super::journal::{self, FIXED, Place};
 use crate::store::Seq;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, kill};
 
 /// A torn write that was cut off the end of a journal, and saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,7 +215,13 @@ impl Log {
             self.take_back().map_err(|e| io_error("mend", &self.path, e))?;
         }
         let (bytes, to) = journal::batch(self.at, bodies)?;
-        let written = self.file.write_all_at(&bytes, self.at.offset).and_then(|()| self.file.sync_data());
+        kill::point_with("journal.torn", || {
+            // What a write that was cut off leaves.
+            let _ = self.file.write_all_at(&bytes[..bytes.len() / 2], self.at.offset);
+        });
+        let written = self.file.write_all_at(&bytes, self.at.offset);
+        kill::point("journal.unsynced");
+        let written = written.and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // After a failed sync nobody knows what the disk has: the batch is taken back whole.
             self.broken = self.take_back().is_err();

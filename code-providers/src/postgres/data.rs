@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use code_core::host::Command;
 use code_core::provider::{Action, Change, Effects, Live, Observed, Promise, Resource};
-use code_core::{Ctx, Expr, Progress, Result, Secret, Want};
+use code_core::{Ctx, Expr, Progress, Result, Secret, Want, kill};
 
 use super::config::Data;
 use super::owner::{self, Owner};
@@ -166,7 +166,9 @@ async fn make_cluster(
     {
         write_as(ctx, owner, &new.join(name), text, append).await?;
     }
+    kill::point("postgres.commit.before");
     fs::rename(&new, dir).map_err(|cause| error::files("move the new cluster to", dir, cause))?;
+    kill::point("postgres.commit.after");
     let synced = dir.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all());
     synced.map_err(|cause| error::files("store", dir, cause))
 }

@@ -26,7 +26,7 @@ use code_core::provider::{
     Action, Capabilities, Change, Class, Effects, Failed, Health, Live, Observed, Promise, ProviderInfo,
     Resource, Reversal,
 };
-use code_core::{Ctx, Digest, Error, ErrorKind, Expr, Layout, Progress, Provider, Result, Want};
+use code_core::{Ctx, Digest, Error, ErrorKind, Expr, Layout, Progress, Provider, Result, Want, kill};
 
 pub use snapshot::{MOST_BYTES, MOST_FILES, SKIPPED, source_digest};
 
@@ -117,9 +117,12 @@ impl ReleaseProvider {
                 build::build(ctx, argv, Path::new(&wanted.source), &place.dir, &cache).await?;
             }
         }
+        kill::point("release.freeze.before");
         snapshot::freeze(&place.dir).map_err(failed)?;
         let note = serde_json::to_vec_pretty(&resource.wanted()).map_err(|error| failed(error.into()))?;
+        kill::point("release.commit.before");
         ctx.host().write(&place.note, &note, 0o644).await?;
+        kill::point("release.commit.after");
         Ok(place.describe(resource.wanted()))
     }
 }

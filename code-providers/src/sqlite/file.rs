@@ -5,7 +5,7 @@ use std::io::ErrorKind as Io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use code_core::{Error, ErrorKind, Result};
+use code_core::{Error, ErrorKind, Result, kill};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// What is found at a path.
@@ -60,6 +60,7 @@ pub(super) async fn make(path: &Path) -> Result<()> {
         // Made here and not by SQLite, so that nobody else can read it, whatever the umask.
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         made.map(drop).or_else(|e| if e.kind() == Io::AlreadyExists { Ok(()) } else { Err(failed(&e)) })?;
+        kill::point("sqlite.make");
         let db = Connection::open(&path).map_err(|e| failed(&e))?;
         db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(|e| failed(&e))
     })

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use code_core::{Error, ErrorKind, Host, Layout, Result};
+use code_core::{Error, ErrorKind, Host, Layout, Result, kill};
 use tokio::io::{BufReader, Join, join};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -119,8 +119,12 @@ impl Keeper {
     }
 
     async fn ask_within(&mut self, patience: Duration, ask: &Ask) -> Result<Answer> {
+        kill::point(format_args!("ask.{}.before", ask.name()));
         say(&mut self.stream, ask).await?;
-        match timeout(patience, hear(&mut self.stream)).await {
+        kill::point(format_args!("ask.{}.sent", ask.name()));
+        let heard = timeout(patience, hear(&mut self.stream)).await;
+        kill::point(format_args!("ask.{}.after", ask.name()));
+        match heard {
             Ok(Ok(Some(Answer::Failed(error)))) => Err(error),
             Ok(Ok(Some(answer))) => Ok(answer),
             Ok(Ok(None)) => Err(hung_up(&std::io::Error::other("it ended"))),

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use code_core::{Error, Result};
+use code_core::{Error, Result, kill};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -169,7 +169,12 @@ impl Keep {
         })??;
         let child = match earlier {
             Some(child) => Ok(child),
-            None => Child::start(&job, kept.port, &secrets),
+            None => {
+                kill::point("keeper.spawn.before");
+                let child = Child::start(&job, kept.port, &secrets);
+                kill::point("keeper.spawn.after");
+                child
+            }
         };
         match child {
             Ok(child) => {
@@ -201,7 +206,9 @@ impl Keep {
 
     async fn halt(&mut self, kept: &Kept) {
         if let Some(child) = self.child.take() {
+            kill::point("keeper.stop.before");
             let killed = child.stop(&kept.job, kept.port).await;
+            kill::point("keeper.stop.after");
             self.book.see(&self.place, Seen::Stopped { killed });
         }
         self.rest();

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use code_core::{Error, ErrorKind, Host, Layout, Result};
+use code_core::{Error, ErrorKind, Host, Layout, Result, kill};
 
 use super::serve;
 
@@ -26,6 +26,12 @@ const ARGUMENT: &str = "__keeper";
 const SERVE: &str = "--serve";
 /// What a keeper inherits of the environment.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "USER", "XDG_RUNTIME_DIR"];
+
+/// What it inherits besides in a build whose tests kill it.
+#[cfg(feature = "kill-points")]
+const KILL: Option<&str> = Some("CODE_KILL_AT");
+#[cfg(not(feature = "kill-points"))]
+const KILL: Option<&str> = None;
 
 /// Whether this program's `main` would become a keeper when it is asked to.
 static CALLED: AtomicBool = AtomicBool::new(false);
@@ -122,9 +128,11 @@ impl Program {
         #[expect(clippy::disallowed_methods, reason = "a host ends what it runs; the keeper is to stay")]
         let mut command = tokio::process::Command::from(std::process::Command::new(program));
         command.args(args).arg(ARGUMENT).arg(state_dir).env_clear().current_dir("/");
-        command.envs(INHERITED.iter().filter_map(|name| Some((name, host.env(name)?))));
+        command.envs(INHERITED.into_iter().chain(KILL).filter_map(|name| Some((name, host.env(name)?))));
+        kill::point("launch.before");
         let status =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).status().await.map_err(failed)?;
+        kill::point("launch.after");
         if status.success() { Ok(()) } else { Err(failed(std::io::Error::other(status.to_string()))) }
     }
 }
@@ -141,8 +149,10 @@ fn detach(state_dir: &Path) -> Result<()> {
     args.push(SERVE.into());
     #[expect(clippy::disallowed_methods, reason = "a host ends what it runs; the keeper is to stay")]
     let mut command = std::process::Command::new(own()?);
+    kill::point("detach.before");
     let keeper = command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     keeper.map(drop).map_err(failed)?;
+    kill::point("detach.after");
     tracing::debug!(state_dir = %state_dir.display(), "keeper detached");
     Ok(())
 }

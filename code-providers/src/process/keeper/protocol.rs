@@ -47,6 +47,21 @@ pub(super) enum Ask {
     Unroute { place: Place },
 }
 
+impl Ask {
+    /// What is asked, in a word.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Ask::Hello { .. } => "hello",
+            Ask::Retire {} => "retire",
+            Ask::Start { .. } => "start",
+            Ask::Wait { .. } => "wait",
+            Ask::Stop { .. } => "stop",
+            Ask::Route { .. } => "route",
+            Ask::Unroute { .. } => "unroute",
+        }
+    }
+}
+
 /// What the keeper answers.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
-use code_core::{Error, ErrorKind, Result};
+use code_core::{Error, ErrorKind, Result, kill};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
@@ -112,7 +112,9 @@ impl Routes {
         let Some(route) = open.get(&wish.place).map(|open| Arc::clone(&open.route)) else { return Ok(()) };
         self.book.change(|table| table.put_route(wish.clone()))?;
         let from = route.targets();
+        kill::point("keeper.switch.before");
         let removed = route.switch(&wish.targets);
+        kill::point("keeper.switch.after");
         drop(open);
         if from != wish.targets {
             self.book.see(&wish.place, Seen::Switched { from, to: wish.targets.clone() });
@@ -146,6 +148,7 @@ impl Routes {
                 Err(error) => return Err(bind_failed(wish, &error)),
             }
         }
+        kill::point("keeper.bind");
         let closing = CancellationToken::new();
         let route = Arc::new(Route::new(wish.place.clone(), Arc::clone(&self.book)));
         route.switch(&wish.targets);

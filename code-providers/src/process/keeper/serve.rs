@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use code_core::{Digest, Error, ErrorKind, Layout, Result};
+use code_core::{Digest, Error, ErrorKind, Layout, Result, kill};
 use rustix::fs::{FlockOperation, flock};
 use tokio::io::{AsyncBufRead, AsyncWrite, BufReader, join};
 use tokio::net::{UnixListener, UnixStream};
@@ -81,7 +81,9 @@ impl Serving {
     async fn run(self: Arc<Serving>) -> Result<()> {
         let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").to_owned());
         self.book.say(Seen::KeeperStarted { pid, version });
+        kill::point("keeper.adopt.before");
         self.adopt().await;
+        kill::point("keeper.adopt.after");
         // Only now: whoever connects finds everything adopted.
         let path = socket_path(self.book.state_dir())?;
         let listener = listen(self.book.state_dir(), &path)?;

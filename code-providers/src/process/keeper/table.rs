@@ -10,7 +10,7 @@ use std::io::{ErrorKind as IoKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use code_core::{Address, Deployment, Digest, Error, ErrorKind, Layout, Result, Want};
+use code_core::{Address, Deployment, Digest, Error, ErrorKind, Layout, Result, Want, kill};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -337,7 +337,9 @@ fn replace(path: &Path, table: &Table) -> std::io::Result<()> {
     serde_json::to_writer_pretty(&mut file, table)?;
     file.write_all(b"\n")?;
     file.sync_all()?;
+    kill::point("keeper.table.before");
     fs::rename(&next, path)?;
+    kill::point("keeper.table.after");
     match path.parent() {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => Ok(()),
