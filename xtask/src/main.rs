@@ -7,6 +7,7 @@
 //! ```
 
 mod ci;
+mod fuzz;
 mod prepare;
 mod shell;
 mod test;
@@ -21,6 +22,7 @@ Commands:
   test [--ci]     Prepare what the tests need, run them all, and count
                   (--ci: with all features; whatever is skipped is a failure)
   tidy [--fix]    Check what no compiler checks (--fix: write what can be written)
+  fuzz SECONDS    Feed the grammar with nonsense, and keep what it fails on
   ci              Everything that CI does: tidy, test --ci, clippy, doc, deny
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["test", "--ci"] => test::run(true).print(),
         ["tidy"] => tidy::run(false),
         ["tidy", "--fix"] => tidy::run(true),
+        ["fuzz", seconds] => fuzz::run(seconds),
         ["ci"] => ci::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -46,4 +49,4 @@ fn main() -> ExitCode {
 }
 
 /// The commands that [`USAGE`] lists, for the check that the documents name no other.
-const COMMANDS: [&str; 3] = ["test", "tidy", "ci"];
+const COMMANDS: [&str; 4] = ["test", "tidy", "fuzz", "ci"];
