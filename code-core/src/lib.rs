@@ -13,7 +13,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] [`runs`] | the nouns, in the order of the flow |
+//! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] [`runs`] [`verify`] | the nouns, in the order of the flow |
 //! | [`provider`] [`scanner`] [`parser`] [`store`] [`host`] | the boundary traits; their docs are their contract |
 //! | [`recipe`] [`secret`] [`event::Sink`] | the small traits beside them |
 //! | [`engine`] | planner, scheduler, driver, and [`Engine`], the facade over all of it |
@@ -85,6 +85,7 @@ pub mod secret;
 pub mod spec;
 pub mod status;
 pub mod store;
+pub mod verify;
 
 pub use ctx::{Ctx, Progress};
 pub use engine::Engine;

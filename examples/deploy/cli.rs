@@ -30,7 +30,8 @@ Examples:
 A sentence is one argument: quote it. `-` reads it from standard input.
 Each option has a variable of its own: --state is DEPLOY_STATE.
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 failed and taken back,
-6 failed, 7 locked, 8 stale plan, 9 timed out, 10 drift, 11 declined, 130 interrupted.";
+6 failed, 7 locked, 8 stale plan, 9 timed out, 10 drift, 11 declined, 12 broken journal,
+130 interrupted.";
 
 /// Turns a sentence into a running, observed, reversible deployment.
 #[derive(Debug, Parser)]
@@ -186,6 +187,8 @@ pub enum Command {
         #[arg(long, short = 'n', default_value_t = 100)]
         limit: usize,
     },
+    /// [read-only] Whether what was done follows from what was asked, link by link, and where it does not
+    Verify,
     /// [destructive] Take a deployment down; its data stays unless --delete-data
     Destroy {
         /// Also delete the data; needs --confirm NAME or the name typed at the prompt

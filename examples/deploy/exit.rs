@@ -32,6 +32,8 @@ pub enum Exit {
     Drift = 10,
     /// The answer at the prompt was no; nothing was changed. Since 0.1.
     Declined = 11,
+    /// What is recorded is damaged, does not hold together, or is of a newer build; nothing was changed. Since 0.1.
+    Broken = 12,
     /// Stopped on request. Since 0.1.
     Interrupted = 130,
 }
@@ -51,6 +53,7 @@ impl Exit {
         Exit::TimedOut,
         Exit::Drift,
         Exit::Declined,
+        Exit::Broken,
         Exit::Interrupted,
     ];
 
@@ -74,6 +77,7 @@ impl Exit {
             Exit::TimedOut => "no answer in time",
             Exit::Drift => "something is not as the spec says",
             Exit::Declined => "the answer at the prompt was no",
+            Exit::Broken => "what is recorded is damaged, or does not hold together",
             Exit::Interrupted => "stopped on request",
         }
     }
@@ -89,6 +93,7 @@ impl From<&Error> for Exit {
             ErrorKind::Locked => Exit::Locked,
             ErrorKind::Timeout => Exit::TimedOut,
             ErrorKind::Cancelled => Exit::Interrupted,
+            ErrorKind::Corrupt => Exit::Broken,
             _ => Exit::Unexpected,
         }
     }
@@ -134,6 +139,7 @@ mod tests {
                 "9 TimedOut",
                 "10 Drift",
                 "11 Declined",
+                "12 Broken",
                 "130 Interrupted",
             ]
         );

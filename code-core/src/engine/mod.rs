@@ -20,6 +20,7 @@ mod run;
 pub mod scheduler;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

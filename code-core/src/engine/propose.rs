@@ -120,7 +120,7 @@ impl Engine {
     }
 }
 
-fn no_deployment(deployment: &Deployment) -> Error {
+pub(super) fn no_deployment(deployment: &Deployment) -> Error {
     Error::new(
         ErrorKind::NotFound,
         "engine::no-deployment",

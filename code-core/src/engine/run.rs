@@ -70,7 +70,7 @@ impl Engine {
         let holder = self.parts.holder();
         let lease = self.parts.store.lease(&ctx, &deployment.to_string(), &holder, LEASE).await?;
         // Read again: whoever held the lease before may have ended the run.
-        let begun = match self.state(deployment).await {
+        let begun = match self.trusted_state(deployment).await {
             Ok(state) => match state.open_run().cloned() {
                 Some(run) => {
                     let policy = Policy { accepted: state.accepted.clone(), ..Policy::default() };
@@ -98,7 +98,7 @@ impl Engine {
         approval: Approval,
         holder: String,
     ) -> Result<Begun> {
-        let state = self.state(&planned.plan.deployment).await?;
+        let state = self.trusted_state(&planned.plan.deployment).await?;
         refuse_unfinished(&state)?;
         let now = self.plan_on(&planned.proposal, &planned.accepted, &state).await?;
         if now.plan.id != planned.plan.id {

@@ -10,6 +10,7 @@ pub mod look;
 pub mod propose;
 pub mod saved;
 pub mod sentence;
+pub mod verify;
 
 use code_core::Result;
 
@@ -40,6 +41,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
             logs::logs(session, &filter, follow, lines).await
         }
         Command::History { limit } => look::history(session, limit).await,
+        Command::Verify => verify::verify(session).await,
         Command::Destroy { delete_data } => change::destroy(session, delete_data).await,
         Command::Stop { components } => change::stop(session, &components, true).await,
         Command::Start { components } => change::stop(session, &components, false).await,
@@ -63,6 +65,7 @@ pub fn streams(asked: &Asked) -> bool {
         Asked::Command(
             Command::Status
                 | Command::History { .. }
+                | Command::Verify
                 | Command::Explain { .. }
                 | Command::Doctor
                 | Command::Commands

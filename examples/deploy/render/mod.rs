@@ -12,6 +12,7 @@ pub mod summary;
 pub mod time;
 pub mod understood;
 pub mod verdicts;
+pub mod verified;
 
 #[cfg(test)]
 pub(crate) mod samples;

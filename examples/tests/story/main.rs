@@ -10,6 +10,7 @@
 
 mod basics;
 mod changes;
+mod journal;
 mod lines;
 mod plans;
 mod readme;
