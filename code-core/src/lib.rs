@@ -19,6 +19,7 @@
 //! | [`engine`] | planner, scheduler, driver, and [`Engine`], the facade over all of it |
 //! | [`guard`] | what stands between the engine and every provider |
 //! | [`memory`] [`local`] | implementations of every trait in memory, and those of this machine |
+//! | `conformance` | the rules of each boundary trait, as tests for any implementation (feature `conformance`) |
 //! | [`graph`] [`expr`] [`id`] [`error`] [`redact`] [`layout`] [`diagnostic`] [`ctx`] | what everything uses |
 //!
 //! # Example
@@ -58,6 +59,8 @@
 //! ```
 
 pub mod checks;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod ctx;
 pub mod diagnostic;
 pub mod engine;

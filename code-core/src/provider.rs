@@ -28,11 +28,18 @@ use crate::{Address, Ctx, Error, Result};
 /// - `apply` ends in what was planned: observing afterwards finds it present and as wanted.
 /// - Two `apply` calls with one key have one effect. The key is no proof: the provider looks at what is.
 /// - After `apply`, planning the same resource again is [`Action::Keep`].
+/// - What somebody else changed is seen, and not kept; as long as nothing happens, looking sees the same.
+/// - An output that is promised is there afterwards, and one that stays has the value that was said. A value
+///   that is not known yet is never made up.
+/// - A [`Reversal`] names the state that was there before, or says that it cannot be had back.
 /// - Deleting what is gone already, or never was, succeeds with `Ok(None)`.
 /// - A lost permission or a tool that does not answer is [`Observed::Unknown`], never `Absent`.
 /// - A cancelled call ends soon and says in [`Failed::left`] what it knows to exist; a dropped one can be
 ///   applied again.
 /// - No secret's value is in anything that it returns.
+/// - An error says what to do, whatever a person got wrong.
+///
+/// Each of them is a case of `conformance::provider`, behind the feature `conformance`: run it on yours.
 #[async_trait]
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Who this is; wrappers hand it on untouched.
