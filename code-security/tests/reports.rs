@@ -9,23 +9,15 @@ use code_core::engine::Proposal;
 use code_core::intent::{Kind, Platform};
 use code_core::memory::{MemoryHost, MemoryProvider, MemoryRecipe, MemorySecrets, MemoryStore, World, ctx};
 use code_core::scanner::{Report, Subject, Verdict};
-use code_core::spec::{Component, Origins, SPEC_VERSION, Spec, Target};
+use code_core::spec::{Component, Origins, Spec};
 use code_core::{Engine, Scanner};
 use code_security::{CostScanner, RegoScanner};
 
 fn spec(change: impl FnOnce(&mut Spec)) -> Spec {
     let mut web = Component::new("web", Kind::Web);
     web.depends_on = vec!["db".into()];
-    let mut spec = Spec {
-        version: SPEC_VERSION,
-        application: "shop".into(),
-        environment: "staging".into(),
-        protected: false,
-        delete_budget: 10,
-        target: Target::default(),
-        components: vec![web, Component::new("db", Kind::Database)],
-        constraints: code_core::intent::Constraints::default(),
-    };
+    let mut spec =
+        Spec { components: vec![web, Component::new("db", Kind::Database)], ..Spec::new("shop", "staging") };
     change(&mut spec);
     spec
 }

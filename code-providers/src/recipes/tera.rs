@@ -190,7 +190,6 @@ fn wrong(name: &str, what: &str, cause: impl std::error::Error) -> Error {
 mod tests {
     use std::path::Path;
 
-    use code_core::spec::{SPEC_VERSION, Target};
     use code_core::status::Inventory;
     use proptest::prelude::*;
 
@@ -200,16 +199,7 @@ mod tests {
 
     fn render(template: &str, component: Component) -> Result<Vec<Resource>> {
         let recipe = TeraRecipe::new("ours", component.kind, template)?;
-        let spec = Spec {
-            version: SPEC_VERSION,
-            application: "shop".into(),
-            environment: "staging".into(),
-            protected: false,
-            delete_budget: 10,
-            target: Target::default(),
-            components: vec![component],
-            constraints: Default::default(),
-        };
+        let spec = Spec { components: vec![component], ..Spec::new("shop", "staging") };
         let (component, inventory) = (&spec.components[0], Inventory::new());
         assert!(recipe.makes(&spec, component));
         recipe.resources(&At {

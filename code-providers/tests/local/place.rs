@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use code_core::checks::{Approval, How};
 use code_core::engine::{Finished, Planned, Proposal};
 use code_core::event::Outcome;
-use code_core::intent::{Constraints, Kind};
+use code_core::intent::Kind;
 use code_core::local::{LocalHost, LocalStore};
 use code_core::memory::MemorySecrets;
-use code_core::spec::{Component, HealthCheck, Origins, SPEC_VERSION, Spec, Target};
+use code_core::spec::{Component, HealthCheck, Origins, Spec};
 use code_core::status::Recorded;
 use code_core::{Deployment, Engine, Layout};
 use code_providers::postgres::Postgres;
@@ -67,16 +67,7 @@ impl Place {
             port: (database == "postgresql").then_some(database_port),
             ..Component::new("db", Kind::Database)
         };
-        let spec = Spec {
-            version: SPEC_VERSION,
-            application: "shop".into(),
-            environment: "staging".into(),
-            protected: false,
-            delete_budget: 10,
-            target: Target::default(),
-            components: vec![web, db],
-            constraints: Constraints::default(),
-        };
+        let spec = Spec { components: vec![web, db], ..Spec::new("shop", "staging") };
         Place { dir, engine: engine.build().unwrap(), secrets, spec, port }
     }
 

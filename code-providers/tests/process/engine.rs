@@ -12,7 +12,7 @@ use code_core::intent::Kind;
 use code_core::local::LocalHost;
 use code_core::memory::{MemorySecrets, MemoryStore};
 use code_core::provider::Action;
-use code_core::spec::{Component, HealthCheck, Origins, Replicas, Spec, Target};
+use code_core::spec::{Component, HealthCheck, Origins, Replicas, Spec};
 use code_core::{Deployment, Engine, Host};
 use code_providers::process::keeper::{Kept, Phase, Table};
 use code_providers::recipes::local::local;
@@ -98,16 +98,7 @@ fn spec(project: &Path, port: u16) -> Spec {
     web.replicas = Replicas { min: 2, max: 2 };
     web.health = Some(HealthCheck { path: Some("/health".into()), timeout_seconds: 10 });
     web.env.insert("NAME".into(), "one".into());
-    Spec {
-        version: 1,
-        application: "shop".into(),
-        environment: "staging".into(),
-        protected: false,
-        delete_budget: 10,
-        target: Target::default(),
-        components: vec![web],
-        constraints: Default::default(),
-    }
+    Spec { components: vec![web], ..Spec::new("shop", "staging") }
 }
 
 async fn an_update_loses_no_request_and_the_same_again_does_nothing() {

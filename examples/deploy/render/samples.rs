@@ -6,13 +6,13 @@ use code_core::checks::{Approval, How};
 use code_core::diagnostic::Note;
 use code_core::event::{Body, Event, Outcome};
 use code_core::expr::{Expr, Want};
-use code_core::intent::{Action as Asked, Constraints, Intent, Kind};
+use code_core::intent::{Action as Asked, Intent, Kind};
 use code_core::parser::Parsed;
 use code_core::plan::{Chain, Plan, Step};
 use code_core::provider::{Action, Change, Class, Effects, Live, Observed, Promise, Resource, Reversal};
 use code_core::request::{Request, Span};
 use code_core::scanner::{Cost, CostItem, Finding, Report, Severity, Verdict};
-use code_core::spec::{Component, Origin, Origins, Replicas, Spec, Target};
+use code_core::spec::{Component, Origin, Origins, Replicas, Spec};
 use code_core::status::State;
 use code_core::store::Seq;
 use code_core::{Digest, Error, ErrorKind, Key, RunId, StepId};
@@ -50,16 +50,7 @@ pub(crate) fn spec() -> (Spec, Origins) {
     web.depends_on = vec!["db".into()];
     let mut db = Component::new("db", Kind::Database);
     db.engine = Some("sqlite".into());
-    let spec = Spec {
-        version: 1,
-        application: "shop".into(),
-        environment: "staging".into(),
-        protected: false,
-        delete_budget: 10,
-        target: Target::default(),
-        components: vec![web, db],
-        constraints: Constraints::default(),
-    };
+    let spec = Spec { components: vec![web, db], ..Spec::new("shop", "staging") };
     let request = |words: &str| Origin::Request { spans: vec![Span::new(0, 1)], words: words.into() };
     let mut origins: Origins =
         spec.leaves().into_iter().map(|leaf| (leaf, Origin::default("one is enough"))).collect();

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use code_core::intent::{Constraints, Kind};
+use code_core::intent::Kind;
 use code_core::provider::{Live, OnDelete, Resource};
 use code_core::recipe::At;
-use code_core::spec::{Component, HealthCheck, Replicas, SPEC_VERSION, Spec, Target};
+use code_core::spec::{Component, HealthCheck, Replicas, Spec};
 use code_core::status::{Inventory, Recorded};
 use code_core::{Address, Digest, Error, Expr, Result};
 use proptest::prelude::*;
@@ -14,16 +14,7 @@ use proptest::prelude::*;
 use super::local;
 
 fn spec(components: Vec<Component>) -> Spec {
-    Spec {
-        version: SPEC_VERSION,
-        application: "shop".into(),
-        environment: "staging".into(),
-        protected: false,
-        delete_budget: 10,
-        target: Target::default(),
-        components,
-        constraints: Constraints::default(),
-    }
+    Spec { components, ..Spec::new("shop", "staging") }
 }
 
 fn web() -> Component {
