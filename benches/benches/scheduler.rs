@@ -5,11 +5,13 @@
 
 use std::hint::black_box;
 
-use code_core::engine::retry::RetryPolicy;
-use code_core::engine::scheduler::{Command, Input, Limits, Node, OnFailure, Scheduler, Start};
+use code_core::engine::scheduler::{Command, Input, Limits, Node, Rules, Scheduler, Start};
 use code_core::graph::Graph;
 use code_core::provider::Class;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+/// Nothing here waits, so one time does for all.
+const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
 type Edges = Vec<(usize, usize)>;
 type Shape = fn(usize) -> Edges;
@@ -34,22 +36,14 @@ fn scheduler(graph: &Graph) -> Scheduler {
         .collect();
     let limits =
         Limits { total: 64, cpu: 8, providers: vec![(32, Class::Io), (16, Class::Mixed), (8, Class::Cpu)] };
-    Scheduler::new(
-        graph.clone(),
-        nodes,
-        limits,
-        RetryPolicy::default(),
-        OnFailure::RollBack,
-        1,
-        &Start::default(),
-    )
+    Scheduler::new(graph.clone(), nodes, limits, Rules::default(), &Start::default())
 }
 
 /// Every step succeeds, in the order in which it was begun.
 fn run(mut scheduler: Scheduler) -> usize {
     let mut running = std::collections::VecDeque::new();
     let mut begun = 0;
-    let mut commands = scheduler.handle(Input::Begin);
+    let mut commands = scheduler.handle(NOW, Input::Begin);
     loop {
         for command in commands.drain(..) {
             if let Command::Start { step, .. } = command {
@@ -58,7 +52,7 @@ fn run(mut scheduler: Scheduler) -> usize {
             }
         }
         match running.pop_front() {
-            Some(step) => commands = scheduler.handle(Input::Done(step)),
+            Some(step) => commands = scheduler.handle(NOW, Input::Done(step)),
             None => return begun,
         }
     }

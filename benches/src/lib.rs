@@ -1,6 +1,6 @@
 //! What the benches measure, made of the real nouns: `cargo bench -p benches` runs them all.
 
-use code_core::event::{Body, Event, Outcome};
+use code_core::event::{Body, Event, OnFailure, Outcome};
 use code_core::plan::{Chain, PLAN_VERSION, Plan, Step};
 use code_core::provider::{Action, Change, Class, Effects, Live, Resource};
 use code_core::store::Seq;
@@ -64,7 +64,12 @@ pub fn history(runs: u64, steps: u32) -> Result<Vec<(Seq, Event)>> {
         let id = plan.id;
         let wants: Vec<Want> = plan.steps.iter().map(|step| step.change.resource.wanted()).collect();
         bodies.push(Body::Planned { plan: Box::new(plan) });
-        bodies.push(Body::RunStarted { run, plan: id, holder: "ann (process 7)".to_owned() });
+        bodies.push(Body::RunStarted {
+            run,
+            plan: id,
+            holder: "ann (process 7)".to_owned(),
+            on_failure: OnFailure::RollBack,
+        });
         for (step, was) in (0..).map(StepId).zip(wants) {
             let key = Key::of(id, step, false);
             bodies.push(Body::StepStarted { run, step, undo: false, attempt: 1, key });

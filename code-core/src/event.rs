@@ -66,8 +66,11 @@ pub enum Body {
         plan: Digest,
         /// Who runs it: user and process.
         holder: String,
+        /// What happens when a step fails for good: it belongs to the run, so that a resume keeps it.
+        #[serde(default, skip_serializing_if = "OnFailure::is_roll_back")]
+        on_failure: OnFailure,
     },
-    /// A run that had stopped in the middle goes on.
+    /// A run that had stopped in the middle, or had been stopped, goes on.
     RunResumed {
         /// The run.
         run: RunId,
@@ -142,6 +145,40 @@ pub enum Body {
         /// Why.
         why: String,
     },
+    /// A provider failed so often that it is left alone for a while: its steps fail without an attempt.
+    BreakerOpened {
+        /// The run.
+        run: RunId,
+        /// The provider.
+        provider: String,
+        /// How long it is left alone, in milliseconds.
+        cool_down_ms: u64,
+    },
+    /// The provider answered again.
+    BreakerClosed {
+        /// The run.
+        run: RunId,
+        /// The provider.
+        provider: String,
+    },
+    /// The run waits for a person: nothing runs, nothing begins, and what was done stays.
+    RunPaused {
+        /// The run.
+        run: RunId,
+        /// The steps that failed for good.
+        steps: Vec<StepId>,
+        /// Why the first of them did.
+        why: String,
+    },
+    /// A person decided how a run goes on.
+    Decided {
+        /// The run.
+        run: RunId,
+        /// Who.
+        by: String,
+        /// What.
+        decision: Decision,
+    },
     /// The run takes back what it did.
     UndoStarted {
         /// The run.
@@ -188,6 +225,10 @@ impl Body {
             | Body::StepDone { run, .. }
             | Body::StepFailed { run, .. }
             | Body::StepSkipped { run, .. }
+            | Body::BreakerOpened { run, .. }
+            | Body::BreakerClosed { run, .. }
+            | Body::RunPaused { run, .. }
+            | Body::Decided { run, .. }
             | Body::UndoStarted { run, .. }
             | Body::RunEnded { run, .. }
             | Body::StepProgress { run, .. } => Some(*run),
@@ -200,8 +241,48 @@ impl Body {
     }
 }
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What happens when a step fails for good. Either way nothing new begins and what runs is waited for, also
+/// where it has nothing to do with the failure: there is less to take back, and a person sees it sooner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// What was done is taken back.
+    #[default]
+    RollBack,
+    /// The run waits for a [`Decision`].
+    Pause,
+    /// The run ends, and what was done stays.
+    Stop,
+}
+
+impl OnFailure {
+    fn is_roll_back(&self) -> bool {
+        *self == OnFailure::RollBack
+    }
+}
+
+/// What a person has decided about a run that failed or was interrupted.
+///
+/// To *edit and go on* is to abort, and to propose the edited spec: its plan needs an approval of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Decision {
+    /// The steps that failed are tried again, as often as at first, under the keys that they had.
+    Retry,
+    /// A step that failed, and all that needs it, is left out; the rest goes on. The run cannot succeed any
+    /// more: at best it is [`Outcome::Incomplete`].
+    Skip {
+        /// The step.
+        step: StepId,
+    },
+    /// What was done is taken back.
+    RollBack,
+    /// The run ends here, and what was done stays.
+    Abort,
+}
+
+/// How a run ended, or was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything is as planned.
@@ -210,8 +291,12 @@ pub enum Outcome {
     RolledBack,
     /// A step failed, and what had been done is still there.
     Failed,
-    /// Stopped on request.
+    /// Stopped on request; it can be resumed.
     Cancelled,
+    /// A person had a step left out; everything else is as planned.
+    Incomplete,
+    /// It waits for a [`Decision`]. No end: the journal says [`Body::RunPaused`], and a `RunEnded` never does.
+    Paused,
 }
 
 /// Learns of every event of a run as it happens: metrics, spans, live views.

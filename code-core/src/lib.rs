@@ -15,7 +15,7 @@
 //! |---|---|
 //! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] [`runs`] [`verify`] | the nouns, in the order of the flow |
 //! | [`provider`] [`scanner`] [`parser`] [`store`] [`host`] | the boundary traits; their docs are their contract |
-//! | [`recipe`] [`secret`] [`event::Sink`] | the small traits beside them |
+//! | [`recipe`] [`secret`] [`approver`] [`event::Sink`] | the small traits beside them |
 //! | [`engine`] | planner, scheduler, driver, and [`Engine`], the facade over all of it |
 //! | [`guard`] | what stands between the engine and every provider |
 //! | [`memory`] [`local`] | implementations of every trait in memory, and those of this machine |
@@ -58,6 +58,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod approver;
 pub mod checks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -90,6 +91,7 @@ pub mod status;
 pub mod store;
 pub mod verify;
 
+pub use approver::Approver;
 pub use ctx::{Ctx, Progress};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result, Retry};

@@ -46,7 +46,7 @@ pub fn past_runs<'a>(events: impl IntoIterator<Item = &'a (Seq, Event)>) -> Vec<
         match &event.body {
             Body::Requested { request } => asked = Some(request.text.clone()),
             Body::Planned { plan } => planned = Some(plan),
-            Body::RunStarted { run, plan: id, holder } => {
+            Body::RunStarted { run, plan: id, holder, .. } => {
                 let asked = asked.take();
                 let Some(plan) = planned.take().filter(|plan| plan.id == *id) else { continue };
                 runs.push(PastRun {
@@ -60,6 +60,13 @@ pub fn past_runs<'a>(events: impl IntoIterator<Item = &'a (Seq, Event)>) -> Vec<
                     ended: None,
                     steps: plan.steps.iter().map(|step| step.address().clone()).collect(),
                 });
+            }
+            // One that had been stopped is open again.
+            Body::RunResumed { run, holder } => {
+                if let Some(past) = runs.iter_mut().rev().find(|past| past.id == *run) {
+                    past.ended = None;
+                    past.holder.clone_from(holder);
+                }
             }
             Body::RunEnded { run, outcome } => {
                 if let Some(past) = runs.iter_mut().rev().find(|past| past.id == *run) {

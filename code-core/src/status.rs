@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Body, Event, Outcome};
+use crate::event::{Body, Decision, Event, OnFailure, Outcome};
 use crate::plan::Plan;
 use crate::provider::{Change, Live, Observed, OnDelete, Resource};
+use crate::request::Request;
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
-use crate::{Address, Digest, Error, RunId};
+use crate::{Address, Digest, Error, RunId, StepId};
 
 /// Everything that the journal of a deployment says, folded.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub struct State {
     durations: BTreeMap<String, f64>,
     /// The last plan that was recorded: the one that the next `RunStarted` names.
     planned: Option<Plan>,
+    /// The last words that were recorded: those of the plan after them.
+    requested: Option<Request>,
 }
 
 /// What exists, by address.
@@ -92,8 +95,12 @@ pub struct Run {
     pub id: RunId,
     /// What it does.
     pub plan: Plan,
+    /// The words that asked for it, where there were any.
+    pub request: Option<Request>,
     /// Who runs it.
     pub holder: String,
+    /// What happens when a step fails for good.
+    pub on_failure: OnFailure,
     /// When it began.
     pub started: Timestamp,
     /// When it ended, and how.
@@ -104,6 +111,61 @@ pub struct Run {
     pub undo: Vec<StepRecord>,
     /// Whether it takes back what it did, and why.
     pub undoing: Option<String>,
+    /// Where it waits for a person, since when and why.
+    pub paused: Option<Paused>,
+    /// What a person decided that is still to be carried out: to roll back, or to abort.
+    pub ordered: Option<Decision>,
+}
+
+/// Where a run waits for a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paused {
+    /// Since when.
+    pub at: Timestamp,
+    /// The steps that failed for good.
+    pub steps: Vec<StepId>,
+    /// Why the first of them did.
+    pub why: String,
+}
+
+impl Run {
+    /// The steps that failed for good and that nobody decided about yet.
+    pub fn failed(&self) -> impl Iterator<Item = StepId> + '_ {
+        let failed = self.steps.iter().enumerate().filter(|(_, step)| step.phase == Phase::Failed);
+        failed.map(|(i, _)| StepId(i as u32))
+    }
+
+    /// Whether it was stopped on request: then it can be resumed like one that was interrupted.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.ended, Some((_, Outcome::Cancelled)))
+    }
+
+    /// What was stopped begins again where it stopped.
+    fn reopen(&mut self) {
+        self.ended = None;
+        self.ordered = None;
+        self.undo.iter_mut().for_each(StepRecord::again);
+        for record in &mut self.steps {
+            record.again();
+            // What has an error was left out by a person, and stays so.
+            if record.phase == Phase::Skipped && record.error.is_none() {
+                record.phase = Phase::Waiting;
+            }
+        }
+    }
+
+    fn decide(&mut self, decision: Decision) {
+        self.paused = None;
+        match decision {
+            Decision::Retry => self.steps.iter_mut().for_each(StepRecord::again),
+            Decision::Skip { step } => {
+                if let Some(record) = self.steps.get_mut(step.index()) {
+                    record.phase = Phase::Skipped;
+                }
+            }
+            Decision::RollBack | Decision::Abort => self.ordered = Some(decision),
+        }
+    }
 }
 
 /// What the journal says of a step.
@@ -113,6 +175,8 @@ pub struct StepRecord {
     pub phase: Phase,
     /// How many attempts were begun.
     pub attempts: u32,
+    /// How many of them do not count any more, because a person had the step tried again.
+    pub forgiven: u32,
     /// When the first attempt began.
     pub started: Option<Timestamp>,
     /// When it ended.
@@ -123,6 +187,16 @@ pub struct StepRecord {
     pub live: Option<Live>,
     /// Whether it failed before anything was changed.
     pub untouched: bool,
+}
+
+impl StepRecord {
+    /// A step that failed for good is tried again, as often as at first.
+    fn again(&mut self) {
+        if self.phase == Phase::Failed {
+            self.phase = Phase::Retrying;
+            self.forgiven = self.attempts;
+        }
+    }
 }
 
 /// Where a step stands.
@@ -140,7 +214,7 @@ pub enum Phase {
     Done,
     /// Failed for good.
     Failed,
-    /// Not begun, because one that it needs failed or the run was stopped.
+    /// Not begun, because one that it needs failed or the run was stopped; or left out by a person.
     Skipped,
 }
 
@@ -162,15 +236,24 @@ impl State {
         }
         match &event.body {
             Body::Planned { plan } => self.planned = Some((**plan).clone()),
-            Body::RunStarted { run, plan, holder } => self.begin(*run, *plan, holder, event.at),
-            Body::RunResumed { holder, .. } => {
+            Body::RunStarted { run, plan, holder, on_failure } => {
+                self.begin(*run, *plan, holder, *on_failure, event.at);
+            }
+            Body::RunResumed { holder, .. } => self.resume(holder),
+            Body::RunPaused { steps, why, .. } => {
                 if let Some(run) = &mut self.run {
-                    run.holder.clone_from(holder);
+                    run.paused = Some(Paused { at: event.at, steps: steps.clone(), why: why.clone() });
+                }
+            }
+            Body::Decided { decision, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.decide(*decision);
                 }
             }
             Body::StepStarted { step, undo, attempt, .. } => self.record(step.index(), *undo, |record| {
                 record.phase = Phase::Started;
                 record.attempts = *attempt;
+                record.untouched = false;
                 record.started.get_or_insert(event.at);
             }),
             Body::StepRetries { step, undo, error, .. } => self.record(step.index(), *undo, |record| {
@@ -212,9 +295,11 @@ impl State {
             }
             Body::RunEnded { outcome, .. } => self.end(event.at, *outcome),
             Body::Judged { accepted, .. } => self.accepted = accepted.iter().cloned().collect(),
-            Body::Requested { .. }
-            | Body::Understood { .. }
+            Body::Requested { request } => self.requested = Some(request.clone()),
+            Body::Understood { .. }
             | Body::Approved { .. }
+            | Body::BreakerOpened { .. }
+            | Body::BreakerClosed { .. }
             | Body::StepProgress { .. } => {}
         }
     }
@@ -227,6 +312,11 @@ impl State {
     /// The run that has begun and not ended, if any.
     pub fn open_run(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+
+    /// The run that can be gone on with: the last one, where it has not ended or was stopped on request.
+    pub fn resumable_run(&self) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.ended.is_none() || run.is_cancelled())
     }
 
     /// The number that the next revision gets.
@@ -250,8 +340,10 @@ impl State {
         }
     }
 
-    fn begin(&mut self, id: RunId, plan: Digest, holder: &str, at: Timestamp) {
+    fn begin(&mut self, id: RunId, plan: Digest, holder: &str, on_failure: OnFailure, at: Timestamp) {
         self.runs = self.runs.max(id.0);
+        // The words of a plan stand before it; a plan without words has none of an earlier one.
+        let request = self.requested.take();
         let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
         let steps = vec![StepRecord::default(); planned.steps.len()];
         for address in &planned.unchanged {
@@ -272,18 +364,36 @@ impl State {
         self.run = Some(Run {
             id,
             plan: planned,
+            request,
             holder: holder.to_owned(),
+            on_failure,
             started: at,
             ended: None,
             undo: steps.clone(),
             steps,
             undoing: None,
+            paused: None,
+            ordered: None,
         });
+    }
+
+    fn resume(&mut self, holder: &str) {
+        let Some(run) = &mut self.run else { return };
+        run.holder = holder.to_owned();
+        if run.is_cancelled() {
+            run.reopen();
+            let number = run.plan.revision;
+            let revision = self.revisions.iter_mut().rev().find(|r| r.number == number);
+            if let Some(revision) = revision.filter(|r| r.outcome == Some(Outcome::Cancelled)) {
+                revision.outcome = None;
+            }
+        }
     }
 
     fn end(&mut self, at: Timestamp, outcome: Outcome) {
         let Some(run) = &mut self.run else { return };
         run.ended = Some((at, outcome));
+        run.paused = None;
         // Only now: data of a deployment that was not taken down after all is still in use.
         if outcome == Outcome::Succeeded {
             for address in &run.plan.kept {

@@ -16,7 +16,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::checks::{Approval, Policy, gate_plan, gate_spec};
-use crate::event::{Body, Event, Outcome};
+use crate::event::{Body, Decision, Event, Outcome};
 use crate::parser::Parsed;
 use crate::plan::{Chain, Plan};
 use crate::request::Request;
@@ -102,6 +102,8 @@ pub struct Verifier {
     asked: Asked,
     runs: u64,
     run: Option<Open>,
+    /// The last run, where it was stopped on request: it can be resumed until another one begins.
+    stopped: Option<Open>,
     releases: BTreeMap<Digest, Seq>,
 }
 
@@ -125,6 +127,7 @@ struct Open {
     forward: Vec<Step>,
     back: Vec<Step>,
     undoing: bool,
+    paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,9 +162,24 @@ impl Verifier {
             Body::Approved { approval } => self.approved(at, approval)?,
             Body::RunStarted { run, plan, .. } => self.begun(at, *run, *plan)?,
             Body::RunResumed { run, .. } => {
+                if self.run.is_none() {
+                    self.run = self.stopped.take();
+                }
                 self.open(at, *run)?;
                 self.hold(Link::Run);
             }
+            Body::BreakerOpened { run, .. } | Body::BreakerClosed { run, .. } => {
+                self.open(at, *run)?;
+            }
+            Body::RunPaused { run, steps, .. } => {
+                for step in steps {
+                    let now = self.step(at, *run, *step, false)?;
+                    at.holds(now.phase == Phase::Failed, *step, "a step that failed", now.phase)?;
+                }
+                self.open(at, *run)?.paused = true;
+                self.hold(Link::Run);
+            }
+            Body::Decided { run, decision, .. } => self.decided(at, *run, *decision)?,
             Body::RunEnded { run, outcome } => self.ended(at, *run, *outcome)?,
             Body::UndoStarted { run, .. } => {
                 self.open(at, *run)?.undoing = true;
@@ -181,9 +199,11 @@ impl Verifier {
                 at.holds(now.phase == Phase::Started, *step, "a step that was begun", now.phase)?;
                 now.phase = Phase::Done;
             }
-            Body::StepFailed { run, step, undo, .. } => {
+            Body::StepFailed { run, step, undo, untouched, .. } => {
                 let now = self.step(at, *run, *step, *undo)?;
-                let begun = matches!(now.phase, Phase::Started | Phase::Retrying);
+                // Where its provider is left alone, it fails without an attempt.
+                let refused = *untouched && now.phase == Phase::Waiting;
+                let begun = refused || matches!(now.phase, Phase::Started | Phase::Retrying);
                 at.holds(begun, *step, "a step that was begun", now.phase)?;
                 now.phase = Phase::Failed;
             }
@@ -313,18 +333,23 @@ impl Verifier {
         };
         self.runs = run.0;
         let steps = vec![Step::default(); plan.steps.len()];
-        self.run = Some(Open { id: run, planned, plan, forward: steps.clone(), back: steps, undoing: false });
+        let (forward, back) = (steps.clone(), steps);
+        self.run = Some(Open { id: run, planned, plan, forward, back, undoing: false, paused: false });
+        self.stopped = None;
         self.hold(Link::Run);
         Ok(())
     }
 
     fn ended(&mut self, at: At, run: RunId, outcome: Outcome) -> Follows {
         let open = self.open(at, run)?;
-        let all = open.forward.iter().all(|step| matches!(step.phase, Phase::Done | Phase::Skipped));
+        let done = open.forward.iter().all(|step| step.phase == Phase::Done);
+        let over = open.forward.iter().all(|step| matches!(step.phase, Phase::Done | Phase::Skipped));
         let fits = match outcome {
-            Outcome::Succeeded => all && !open.undoing,
+            Outcome::Succeeded => done && !open.undoing,
+            Outcome::Incomplete => over && !done && !open.undoing,
             Outcome::RolledBack => open.undoing,
             Outcome::Failed | Outcome::Cancelled => true,
+            Outcome::Paused => false,
         };
         if !fits {
             let missing = open.forward.iter().filter(|step| step.phase != Phase::Done).count();
@@ -334,13 +359,37 @@ impl Verifier {
         let planned = open.planned;
         let named = open.plan.spec.iter().flat_map(|spec| &spec.components).filter_map(|c| c.release);
         let named: Vec<Digest> = named.collect();
-        self.run = None;
+        self.stopped = self.run.take().filter(|_| outcome == Outcome::Cancelled);
         self.hold(Link::Run);
         if outcome == Outcome::Succeeded {
             for digest in named {
                 self.releases.entry(digest).or_insert(planned);
             }
         }
+        Ok(())
+    }
+
+    /// A paused run takes every decision, any other only to be rolled back.
+    fn decided(&mut self, at: At, run: RunId, decision: Decision) -> Follows {
+        let open = self.open(at, run)?;
+        if !open.paused && decision != Decision::RollBack {
+            return at.broken(Link::Run, "the run waited for no decision", "a pause", "none");
+        }
+        open.paused = false;
+        match decision {
+            Decision::Skip { step } => {
+                let now = self.step(at, run, step, false)?;
+                at.holds(now.phase == Phase::Failed, step, "a step that failed", now.phase)?;
+                now.phase = Phase::Skipped;
+            }
+            Decision::Retry => {
+                for step in open.forward.iter_mut().filter(|step| step.phase == Phase::Failed) {
+                    step.phase = Phase::Retrying;
+                }
+            }
+            Decision::RollBack | Decision::Abort => {}
+        }
+        self.hold(Link::Run);
         Ok(())
     }
 

@@ -192,6 +192,8 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
         Outcome::RolledBack => "rolled_back",
         Outcome::Failed => "failed",
         Outcome::Cancelled => "cancelled",
+        Outcome::Incomplete => "incomplete",
+        Outcome::Paused => "paused",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use code_core::checks::{Approval, How};
-use code_core::event::{Body, Event, Outcome};
+use code_core::event::{Body, Event, OnFailure, Outcome};
 use code_core::expr::{Expr, Want};
 use code_core::intent::{Action as Asked, Component as Said, Intent, Kind};
 use code_core::parser::Parsed;
@@ -70,7 +70,15 @@ impl<'a> Journal<'a> {
         journal.push(-7_990, Body::Judged { reports, accepted });
         let approval = Approval { plan: plan.id, by: say("ada"), at: at(-100), how: How::Prompt };
         journal.push(-100, Body::Approved { approval });
-        journal.push(0, Body::RunStarted { run: RunId(1), plan: plan.id, holder: say("ada@host") });
+        journal.push(
+            0,
+            Body::RunStarted {
+                run: RunId(1),
+                plan: plan.id,
+                holder: say("ada@host"),
+                on_failure: OnFailure::RollBack,
+            },
+        );
         journal
     }
 

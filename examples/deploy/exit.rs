@@ -34,6 +34,10 @@ pub enum Exit {
     Declined = 11,
     /// What is recorded is damaged, does not hold together, or is of a newer build; nothing was changed. Since 0.1.
     Broken = 12,
+    /// A step failed, and the run waits for a decision. Since 0.1.
+    Paused = 13,
+    /// A step was left out by a decision; everything else is done. Since 0.1.
+    Incomplete = 14,
     /// Stopped on request. Since 0.1.
     Interrupted = 130,
 }
@@ -54,6 +58,8 @@ impl Exit {
         Exit::Drift,
         Exit::Declined,
         Exit::Broken,
+        Exit::Paused,
+        Exit::Incomplete,
         Exit::Interrupted,
     ];
 
@@ -78,6 +84,8 @@ impl Exit {
             Exit::Drift => "something is not as the spec says",
             Exit::Declined => "the answer at the prompt was no",
             Exit::Broken => "what is recorded is damaged, or does not hold together",
+            Exit::Paused => "failed, and waits for a decision",
+            Exit::Incomplete => "done but for what a decision left out",
             Exit::Interrupted => "stopped on request",
         }
     }
@@ -106,6 +114,8 @@ impl From<Outcome> for Exit {
             Outcome::RolledBack => Exit::RolledBack,
             Outcome::Failed => Exit::Failed,
             Outcome::Cancelled => Exit::Interrupted,
+            Outcome::Incomplete => Exit::Incomplete,
+            Outcome::Paused => Exit::Paused,
         }
     }
 }
@@ -140,6 +150,8 @@ mod tests {
                 "10 Drift",
                 "11 Declined",
                 "12 Broken",
+                "13 Paused",
+                "14 Incomplete",
                 "130 Interrupted",
             ]
         );
@@ -147,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_run_that_did_not_succeed_never_ends_with_zero() {
-        for outcome in [Outcome::RolledBack, Outcome::Failed, Outcome::Cancelled] {
+        let others =
+            [Outcome::RolledBack, Outcome::Failed, Outcome::Cancelled, Outcome::Incomplete, Outcome::Paused];
+        for outcome in others {
             assert_ne!(Exit::from(outcome), Exit::Done);
         }
         for kind in [ErrorKind::Bug, ErrorKind::Failed, ErrorKind::Missing, ErrorKind::Stale] {

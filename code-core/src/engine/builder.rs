@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::breaker::BreakerPolicy;
 use crate::engine::parts::{Budget, Parts};
 use crate::engine::retry::RetryPolicy;
-use crate::engine::scheduler::OnFailure;
-use crate::event::Sink;
+use crate::event::{OnFailure, Sink};
 use crate::guard::Guarded;
-use crate::{Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets, StateStore};
+use crate::{
+    Approver, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets, StateStore,
+};
 
 /// Collects the parts of an [`Engine`].
 #[derive(Debug, Default)]
@@ -24,8 +26,10 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     recipes: Vec<Arc<dyn Recipe>>,
     sinks: Vec<Arc<dyn Sink>>,
+    approver: Option<Arc<dyn Approver>>,
     parallel: Option<usize>,
     retry: RetryPolicy,
+    breaker: BreakerPolicy,
     on_failure: OnFailure,
 }
 
@@ -107,7 +111,21 @@ impl EngineBuilder {
         self
     }
 
-    /// What happens when a step fails for good.
+    /// When a provider that keeps failing is left alone.
+    #[must_use]
+    pub fn breaker(mut self, policy: BreakerPolicy) -> EngineBuilder {
+        self.breaker = policy;
+        self
+    }
+
+    /// Who is asked for approvals, and at a pause. Without one, a run that pauses is left paused.
+    #[must_use]
+    pub fn approver(mut self, approver: Arc<dyn Approver>) -> EngineBuilder {
+        self.approver = Some(approver);
+        self
+    }
+
+    /// What happens when a step fails for good. A run keeps the policy that it began under.
     #[must_use]
     pub fn on_failure(mut self, policy: OnFailure) -> EngineBuilder {
         self.on_failure = policy;
@@ -156,7 +174,9 @@ impl EngineBuilder {
                 recipes: self.recipes,
                 sinks: self.sinks,
                 limits: Budget { total: self.parallel.unwrap_or(16).max(1), cpu },
+                approver: self.approver,
                 retry: self.retry,
+                breaker: self.breaker,
                 on_failure: self.on_failure,
             }),
         })

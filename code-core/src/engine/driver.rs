@@ -7,7 +7,11 @@
 //!                 └──────────────────────────────────────┘
 //! ```
 //!
-//! `StepStarted` is durable before the provider is called, because the append comes before the start.
+//! `StepStarted` is durable before the provider is called, because the append comes before the start. While
+//! nothing ends, an append of nothing keeps the lease; where it is refused, everything stops.
+//!
+//! At a pause the approver is asked, if there is one. What it decides is written down and folded, and a new
+//! scheduler begins at the state that this gives: just as after a crash.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -23,7 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Checked, Policy};
 use crate::engine::attempt::{Attempt, surroundings};
-use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Scheduler, Start};
+use crate::engine::breaker::Turn;
+use crate::engine::run::{LEASE, may_decide};
+use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Rules, Scheduler, Start};
 use crate::engine::{Finished, Parts};
 use crate::event::{Body, Event, Outcome};
 use crate::plan::Plan;
@@ -31,6 +37,9 @@ use crate::provider::{Failed, Live, Observed, Reversal};
 use crate::status::{Run, State, StepRecord};
 use crate::store::Lease;
 use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
+
+/// How often the lease is kept while nothing is written: it outlives two that come too late.
+const KEEP: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 
 /// The longest that one attempt may take before it counts as failed.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -45,6 +54,8 @@ pub(super) struct Driver {
     plan: Arc<Plan>,
     policy: Arc<Policy>,
     run: RunId,
+    /// The providers of the plan, in the order of their indices in the scheduler.
+    providers: Vec<String>,
     first_error: Option<Error>,
     /// The steps whose provider was asked to change something.
     touched: BTreeSet<StepId>,
@@ -70,6 +81,10 @@ impl Driver {
         let begun = state.run.iter().flat_map(|run| run.steps.iter().enumerate());
         let begun = begun.filter(|(_, record)| record.attempts > 0 && !record.untouched);
         let touched = begun.map(|(i, _)| StepId(i as u32)).collect();
+        let first_error = state.run.as_ref().and_then(|run| {
+            let failed = run.failed().filter_map(|step| run.steps.get(step.index()));
+            failed.filter_map(|record| record.error.clone()).next()
+        });
         Driver {
             parts: Arc::clone(parts),
             ctx,
@@ -78,25 +93,43 @@ impl Driver {
             plan: Arc::new(plan.into_inner()),
             policy: Arc::new(policy),
             run,
-            first_error: None,
+            providers: Vec::new(),
+            first_error,
             touched,
         }
     }
 
-    /// Carries the run to its end.
+    /// Carries the run to its end, or to where it waits for a person.
     pub(super) async fn drive(mut self, cancel: &CancellationToken) -> Result<(Lease, Finished)> {
+        let outcome = loop {
+            if self.state.run.as_ref().is_some_and(|run| run.paused.is_some()) && !self.ask(cancel).await? {
+                break Outcome::Paused;
+            }
+            let outcome = self.carry(cancel).await?;
+            if outcome != Outcome::Paused {
+                break outcome;
+            }
+        };
+        let finished = Finished { run: self.run, outcome, state: self.state, error: self.first_error };
+        Ok((self.lease, finished))
+    }
+
+    /// From where the run is to its end, or to a pause.
+    async fn carry(&mut self, cancel: &CancellationToken) -> Result<Outcome> {
         let mut scheduler = self.scheduler()?;
         // Attempts get a token of their own, so that a failing journal can end them too.
         let stop = cancel.child_token();
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut cancelled = false;
-        let commands = scheduler.handle(Input::Begin);
+        let commands = scheduler.handle(self.ctx.host().now(), Input::Begin);
         let mut outcome = self.turn(vec![(commands, None)], &mut tasks, &stop).await?;
         while outcome.is_none() {
             let mut ended = Vec::new();
+            let host = self.ctx.host_arc();
             tokio::select! {
                 Some(one) = tasks.join_next() => ended.push(one),
                 () = cancel.cancelled(), if !cancelled => {}
+                () = host.sleep(KEEP), if !tasks.is_empty() => {}
                 else => return Err(Error::new(ErrorKind::Bug, "run::stuck", "find a step that runs or waits")
                     .help("run the same command again, and report this")),
             }
@@ -107,7 +140,7 @@ impl Driver {
             // Told before the calls that it ended, so that their failing is not taken for a failure.
             if cancel.is_cancelled() && !cancelled {
                 cancelled = true;
-                commands.push((scheduler.handle(Input::Cancel), None));
+                commands.push((scheduler.handle(self.ctx.host().now(), Input::Cancel), None));
             }
             for one in ended {
                 commands.push(self.ended(&mut scheduler, one));
@@ -121,12 +154,31 @@ impl Driver {
             outcome = turn?;
         }
         stop.cancel();
-        let outcome = outcome.unwrap_or(Outcome::Failed);
-        let finished = Finished { run: self.run, outcome, state: self.state, error: self.first_error };
-        Ok((self.lease, finished))
+        Ok(outcome.unwrap_or(Outcome::Failed))
     }
 
-    fn scheduler(&self) -> Result<Scheduler> {
+    /// Asks how a paused run goes on, and writes the answer down; gives whether there is one.
+    async fn ask(&mut self, cancel: &CancellationToken) -> Result<bool> {
+        let (Some(approver), Some(run)) = (self.parts.approver.clone(), self.state.run.clone()) else {
+            return Ok(false);
+        };
+        let ctx = self.ctx.clone();
+        let mut answer = approver.decide(&ctx, &run);
+        let decided = loop {
+            tokio::select! {
+                answer = &mut answer => break answer?,
+                () = cancel.cancelled() => return Ok(false),
+                () = ctx.host().sleep(KEEP) => self.keep().await?,
+            }
+        };
+        let Some(decided) = decided else { return Ok(false) };
+        may_decide(&run, decided.decision)?;
+        let decision = decided.decision;
+        self.append(vec![Body::Decided { run: self.run, by: decided.by, decision }]).await?;
+        Ok(true)
+    }
+
+    fn scheduler(&mut self) -> Result<Scheduler> {
         let mut providers: Vec<(String, (usize, crate::provider::Class))> = Vec::new();
         let mut nodes = Vec::with_capacity(self.plan.steps.len());
         for step in &self.plan.steps {
@@ -148,13 +200,19 @@ impl Driver {
         let limits = Limits {
             total: self.parts.limits.total,
             cpu: self.parts.limits.cpu,
-            providers: providers.into_iter().map(|(_, limit)| limit).collect(),
+            providers: providers.iter().map(|(_, limit)| *limit).collect(),
         };
+        self.providers = providers.into_iter().map(|(name, _)| name).collect();
         let start = self.state.run.as_ref().map(start_of).unwrap_or_default();
         let seed = u64::from_le_bytes(self.plan.id.as_bytes()[..8].try_into().unwrap_or_default());
         let graph = self.plan.graph()?;
-        let retry = self.parts.retry.clone();
-        Ok(Scheduler::new(graph, nodes, limits, retry, self.parts.on_failure, seed, &start))
+        let rules = Rules {
+            retry: self.parts.retry.clone(),
+            breaker: self.parts.breaker.clone(),
+            on_failure: self.state.run.as_ref().map(|run| run.on_failure).unwrap_or_default(),
+            seed,
+        };
+        Ok(Scheduler::new(graph, nodes, limits, rules, &start))
     }
 
     /// Tells the scheduler what ended; gives its commands, and the event that comes before them.
@@ -163,11 +221,12 @@ impl Driver {
         scheduler: &mut Scheduler,
         ended: Result<Ended, tokio::task::JoinError>,
     ) -> (Vec<Command>, Option<Outgoing>) {
+        let at = self.ctx.host().now();
         match ended {
-            Ok(Ended::Wait { step, undo }) => (scheduler.handle(Input::Woke { step, undo }), None),
+            Ok(Ended::Wait { step, undo }) => (scheduler.handle(at, Input::Woke { step, undo }), None),
             Ok(Ended::Attempt { step, undo, result: Ok(live), .. }) => {
                 let run = self.run;
-                let commands = scheduler.handle(Input::Done(step));
+                let commands = scheduler.handle(at, Input::Done(step));
                 (commands, Some(Outgoing::Done(Body::StepDone { run, step, undo, live })))
             }
             Ok(Ended::Attempt { step, undo, touched, result: Err(mut failed) }) => {
@@ -180,7 +239,7 @@ impl Driver {
                     self.touched.insert(step);
                 }
                 let retry = failed.error.retryable();
-                let commands = scheduler.handle(Input::Failed { step, retry, untouched });
+                let commands = scheduler.handle(at, Input::Failed { step, retry, untouched });
                 (commands, Some(Outgoing::Failed { failed, untouched }))
             }
             // Attempts catch their own panics; a task that is gone without a word was aborted with the run.
@@ -209,12 +268,21 @@ impl Driver {
                 bodies.push(self.event_of(&command, failed.as_ref()));
                 match command {
                     Command::End(end) => outcome = Some(end),
+                    Command::Pause(_) => outcome = Some(Outcome::Paused),
                     Command::Start { .. } | Command::Wake { .. } => begin.push(command),
-                    Command::GiveUp { .. } | Command::Skip { .. } | Command::TakeBack => {}
+                    Command::GiveUp { .. }
+                    | Command::Refuse { .. }
+                    | Command::Breaker { .. }
+                    | Command::Skip { .. }
+                    | Command::TakeBack => {}
                 }
             }
         }
-        self.append(bodies).await?;
+        if bodies.is_empty() {
+            self.keep().await?;
+        } else {
+            self.append(bodies).await?;
+        }
         for command in begin {
             self.begin(&command, tasks, stop);
         }
@@ -228,6 +296,27 @@ impl Driver {
             (Failed::from(error.help("report it")), false)
         };
         match *command {
+            Command::Refuse { step } => {
+                let untouched = !self.touched.contains(&step);
+                let error = self.left_alone(step);
+                self.first_error.get_or_insert_with(|| error.clone());
+                let left = Observed::Unknown("its provider was not asked".to_owned());
+                Body::StepFailed { run, step, undo: false, error, left, untouched }
+            }
+            Command::Breaker { provider, turn } => {
+                let provider = self.providers.get(provider).cloned().unwrap_or_default();
+                match turn {
+                    Turn::Opened => {
+                        let cool_down_ms = millis(self.parts.breaker.cool_down);
+                        Body::BreakerOpened { run, provider, cool_down_ms }
+                    }
+                    Turn::Closed => Body::BreakerClosed { run, provider },
+                }
+            }
+            Command::Pause(ref steps) => {
+                let why = self.first_error.as_ref().map(ToString::to_string).unwrap_or_default();
+                Body::RunPaused { run, steps: steps.clone(), why }
+            }
             Command::Start { step, undo, attempt } => {
                 Body::StepStarted { run, step, undo, attempt, key: Key::of(self.plan.id, step, undo) }
             }
@@ -236,7 +325,7 @@ impl Driver {
                 step,
                 undo,
                 attempt,
-                after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                after_ms: millis(after),
                 error: failed.cloned().unwrap_or_else(unknown).0.error,
             },
             Command::GiveUp { step, undo } => {
@@ -248,11 +337,31 @@ impl Driver {
             }
             Command::Skip { step, why } => Body::StepSkipped { run, step, why: why.to_owned() },
             Command::TakeBack => {
-                let why = self.first_error.as_ref().map(ToString::to_string).unwrap_or_default();
+                let why = self.first_error.as_ref().map(ToString::to_string);
+                let why = why.unwrap_or_else(|| "a person decided so".to_owned());
                 Body::UndoStarted { run, why }
             }
             Command::End(outcome) => Body::RunEnded { run, outcome },
         }
+    }
+
+    /// The error of a step whose provider is left alone.
+    fn left_alone(&self, step: StepId) -> Error {
+        let step = self.plan.step(step);
+        let provider = step.map(|step| step.provider.clone()).unwrap_or_default();
+        let address = step.map(|step| step.address().to_string()).unwrap_or_default();
+        Error::new(
+            ErrorKind::Failed,
+            "provider::breaker-open",
+            format!("ask `{provider}`, which failed too often and is left alone for now"),
+        )
+        .help("mend what its last failures name, and run the same command again")
+        .with("step", address)
+    }
+
+    /// Begins the time of the lease anew: an append of nothing. It is refused where the lease was lost.
+    async fn keep(&self) -> Result<()> {
+        self.parts.store.append(&self.ctx, &self.lease, self.state.last, &[]).await.map(drop)
     }
 
     /// Writes events down, folds them into the state, and offers them to the sinks; nothing secret gets out.
@@ -376,6 +485,10 @@ impl Driver {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// An event that stands before the commands of its input.
 enum Outgoing {
     Done(Body),
@@ -440,10 +553,20 @@ fn without_secrets(ctx: &Ctx, value: Value) -> Value {
 
 fn start_of(run: &Run) -> Start {
     let recorded = |records: &[StepRecord]| {
-        let one = |r: &StepRecord| Recorded { phase: r.phase, attempts: r.attempts, untouched: r.untouched };
+        let one = |r: &StepRecord| Recorded {
+            phase: r.phase,
+            attempts: r.attempts,
+            forgiven: r.forgiven,
+            untouched: r.untouched,
+        };
         records.iter().map(one).collect()
     };
-    Start { steps: recorded(&run.steps), undo: recorded(&run.undo), undoing: run.undoing.is_some() }
+    Start {
+        steps: recorded(&run.steps),
+        undo: recorded(&run.undo),
+        undoing: run.undoing.is_some(),
+        ordered: run.ordered,
+    }
 }
 
 #[cfg(test)]

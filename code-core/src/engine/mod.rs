@@ -9,6 +9,7 @@
 //! pure, and the `driver` is the only one that waits.
 
 mod attempt;
+pub mod breaker;
 mod builder;
 mod driver;
 mod look;
@@ -31,7 +32,7 @@ pub use crate::engine::propose::Proposal;
 pub use crate::engine::run::Finished;
 use serde::{Deserialize, Serialize};
 
-use crate::checks::{Checked, Policy, Refusal, gate_plan, gate_spec};
+use crate::checks::{Approval, Checked, Policy, Refusal, gate_plan, gate_spec};
 use crate::engine::parts::Parts;
 use crate::engine::planner::Planner;
 use crate::parser::{Parsed, Vocabulary};
@@ -149,6 +150,23 @@ impl Engine {
         let plan_reports = self.parts.scan(&ctx, Subject::Plan(&plan)).await;
         let (proposal, accepted) = (proposal.clone(), accepted.clone());
         Ok(Planned { proposal, spec_reports, plan, plan_reports, accepted })
+    }
+
+    /// Asks the approver whether a plan may be carried out: the answer is for [`Engine::apply`].
+    ///
+    /// # Errors
+    /// `engine::no-approver` where there is none, `approval::declined`, and those of the approver.
+    pub async fn approval(&self, planned: &Planned) -> Result<Approval> {
+        let approver = self.parts.approver.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Missing, "engine::no-approver", "ask for an approval without an approver")
+                .help("give the engine an approver, or make the approval yourself")
+        })?;
+        let ctx = self.ctx().for_deployment(&planned.plan.deployment);
+        approver.approve(&ctx, planned).await?.ok_or_else(|| {
+            Error::new(ErrorKind::NeedsAnswer, "approval::declined", "begin: the plan was not approved")
+                .help("change the request or the spec, and plan again")
+                .with("plan", planned.plan.id.to_string())
+        })
     }
 
     fn policy(&self, planned: &Planned, subject: Subject<'_>) -> Policy {

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checks::Policy;
+use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
-use crate::engine::scheduler::OnFailure;
-use crate::event::{Event, Sink};
+use crate::event::{Event, OnFailure, Sink};
 use crate::provider::ReadOnly;
 use crate::scanner::{Finding, Report, Severity, Subject, Verdict};
 use crate::{
-    Ctx, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets, StateStore,
+    Approver, Ctx, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets,
+    StateStore,
 };
 
 #[derive(Debug)]
@@ -28,7 +29,9 @@ pub(super) struct Parts {
     pub(super) recipes: Vec<Arc<dyn Recipe>>,
     pub(super) sinks: Vec<Arc<dyn Sink>>,
     pub(super) limits: Budget,
+    pub(super) approver: Option<Arc<dyn Approver>>,
     pub(super) retry: RetryPolicy,
+    pub(super) breaker: BreakerPolicy,
     pub(super) on_failure: OnFailure,
 }
 

@@ -8,22 +8,22 @@ use tokio_util::sync::CancellationToken;
 use crate::checks::{Approval, Checked, Policy, trusted_plan};
 use crate::engine::driver::Driver;
 use crate::engine::{Engine, Planned};
-use crate::event::{Body, Event, Outcome};
+use crate::event::{Body, Decision, Event, Outcome};
 use crate::plan::Plan;
 use crate::scanner::Subject;
-use crate::status::State;
+use crate::status::{Run, State};
 use crate::store::Lease;
 use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId, kill};
 
 /// How long a lease lasts in stores whose leases have an end.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
-/// A run that is over.
+/// A run that is over, or waits for a person ([`Outcome::Paused`]).
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The run; 0 where there was nothing to do and nothing was written.
     pub run: RunId,
-    /// How it ended.
+    /// How it ended, or was left.
     pub outcome: Outcome,
     /// What is there now.
     pub state: State,
@@ -54,38 +54,80 @@ impl Engine {
         self.finish(ctx, lease, begun, cancel).await
     }
 
-    /// Goes on with a run that has begun and not ended; `None` where there is none.
+    /// Goes on with a run that was interrupted or stopped on request; `None` where there is none.
     ///
     /// # Errors
-    /// `store::locked` where somebody else is at it, and those of the store.
+    /// `run::paused` where it waits for a decision and nobody can be asked, `store::locked` where somebody
+    /// else is at it, and those of the store.
     pub async fn resume(
         &self,
         deployment: &Deployment,
         cancel: &CancellationToken,
     ) -> Result<Option<Finished>> {
-        if self.state(deployment).await?.open_run().is_none() {
-            return Ok(None);
-        }
+        self.go_on(deployment, None, cancel).await
+    }
+
+    /// Goes on with a paused run as a person decided; `None` where there is no run to go on with. One that
+    /// was interrupted or stopped can be rolled back as well.
+    ///
+    /// # Errors
+    /// `run::not-paused` and `run::not-failed` where there is nothing to decide, `store::locked` where
+    /// somebody else is at it, and those of the store.
+    pub async fn decide(
+        &self,
+        deployment: &Deployment,
+        decision: Decision,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Finished>> {
+        self.go_on(deployment, Some(decision), cancel).await
+    }
+
+    async fn go_on(
+        &self,
+        deployment: &Deployment,
+        decision: Option<Decision>,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Finished>> {
+        // Looked at without the lease first: where there is nothing to do, nobody is disturbed.
+        let state = self.state(deployment).await?;
+        let Some(run) = state.resumable_run() else { return Ok(None) };
+        self.may_go_on(run, decision)?;
         let ctx = self.ctx().for_deployment(deployment);
         let holder = self.parts.holder();
         let lease = self.parts.store.lease(&ctx, &deployment.to_string(), &holder, LEASE).await?;
-        // Read again: whoever held the lease before may have ended the run.
-        let begun = match self.trusted_state(deployment).await {
-            Ok(state) => match state.open_run().cloned() {
-                Some(run) => {
-                    let policy = Policy { accepted: state.accepted.clone(), ..Policy::default() };
-                    let policy = Policy { protected: run.plan.protected, ..policy };
-                    let resumed = vec![Body::RunResumed { run: run.id, holder }];
-                    let plan = trusted_plan(run.plan);
-                    self.write(&ctx, &lease, state, resumed)
-                        .await
-                        .map(|state| Begun::Run(Box::new((state, plan, policy))))
-                }
-                None => Ok(Begun::Nothing(Box::new(state))),
-            },
-            Err(error) => Err(error),
-        };
+        let begun = self.begin_again(&ctx, &lease, deployment, decision, holder).await;
         self.finish(ctx, lease, begun, cancel).await.map(Some)
+    }
+
+    /// Everything between the lease and the first step of a run that goes on.
+    async fn begin_again(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        deployment: &Deployment,
+        decision: Option<Decision>,
+        holder: String,
+    ) -> Result<Begun> {
+        // Read again: whoever held the lease before may have ended the run.
+        let state = self.trusted_state(deployment).await?;
+        let Some(run) = state.resumable_run().cloned() else { return Ok(Begun::Nothing(Box::new(state))) };
+        self.may_go_on(&run, decision)?;
+        let policy =
+            Policy { accepted: state.accepted.clone(), protected: run.plan.protected, ..Policy::default() };
+        let mut bodies = vec![Body::RunResumed { run: run.id, holder }];
+        if let Some(decision) = decision {
+            bodies.push(Body::Decided { run: run.id, by: ctx.host().user(), decision });
+        }
+        let state = self.write(ctx, lease, state, bodies).await?;
+        Ok(Begun::Run(Box::new((state, trusted_plan(run.plan), policy))))
+    }
+
+    fn may_go_on(&self, run: &Run, decision: Option<Decision>) -> Result<()> {
+        match decision {
+            Some(decision) => may_decide(run, decision),
+            None if run.paused.is_some() && self.parts.approver.is_none() => Err(paused(run)),
+            None => Ok(()),
+        }
     }
 
     /// Everything between the lease and the first step: the plan still fits, passes the gate again, is
@@ -128,7 +170,8 @@ impl Engine {
         bodies.push(Body::Judged { reports, accepted: now.accepted.iter().cloned().collect() });
         bodies.push(Body::Planned { plan: Box::new((*plan).clone()) });
         bodies.push(Body::Approved { approval });
-        bodies.push(Body::RunStarted { run, plan: plan.id, holder });
+        let on_failure = self.parts.on_failure;
+        bodies.push(Body::RunStarted { run, plan: plan.id, holder, on_failure });
         let policy = self.policy(&now, Subject::Plan(&now.plan));
         let state = self.write(ctx, lease, state, bodies).await?;
         Ok(Begun::Run(Box::new((state, plan, policy))))
@@ -192,15 +235,66 @@ enum Begun {
 }
 
 pub(super) fn refuse_unfinished(state: &State) -> Result<()> {
-    match state.open_run() {
-        None => Ok(()),
-        Some(run) => Err(Error::new(
-            ErrorKind::NeedsAnswer,
-            "run::unfinished",
-            format!("plan while run {} of {} has not ended", run.id, run.plan.deployment),
+    let Some(run) = state.open_run() else { return Ok(()) };
+    let mut error = Error::new(
+        ErrorKind::NeedsAnswer,
+        "run::unfinished",
+        format!("change {} while run {} has not ended", run.plan.deployment, run.id),
+    )
+    .help(match &run.paused {
+        Some(_) => "decide how it goes on: `resume --retry`, `--skip STEP`, `--roll-back` or `--abort`",
+        None => "go on with it (`resume`), or take it back (`resume --roll-back`)",
+    })
+    .with("holder", run.holder.clone())
+    .with("run", run.id.to_string());
+    if let Some(request) = &run.request {
+        error = error.with("request", request.text.clone());
+    }
+    Err(error)
+}
+
+/// That a run waits for a person, and what they can say.
+fn paused(run: &Run) -> Error {
+    let steps: Vec<String> =
+        run.failed().filter_map(|id| run.plan.step(id)).map(|s| s.address().to_string()).collect();
+    let why = run.paused.as_ref().map(|paused| paused.why.clone()).unwrap_or_default();
+    Error::new(
+        ErrorKind::NeedsAnswer,
+        "run::paused",
+        format!("go on with run {} of {}: it waits for a decision", run.id, run.plan.deployment),
+    )
+    .help("try again with `resume --retry`, leave a step out with `--skip STEP`, take everything back with `--roll-back`, or end it with `--abort`")
+    .with("failed", steps.join(", "))
+    .with("why", why)
+}
+
+/// Whether there is anything to decide: a paused run takes every decision, any other only to be rolled back.
+///
+/// # Errors
+/// `run::not-paused`, `run::not-failed`.
+pub(super) fn may_decide(run: &Run, decision: Decision) -> Result<()> {
+    if run.paused.is_none() && decision != Decision::RollBack {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "run::not-paused",
+            format!("decide about run {} of {}: it is not paused", run.id, run.plan.deployment),
         )
-        .help("go on with it first: `resume`")
-        .with("holder", run.holder.clone())),
+        .help("go on with it (`resume`), or take it back (`resume --roll-back`)"));
+    }
+    match decision {
+        Decision::Skip { step } if !run.failed().any(|failed| failed == step) => {
+            let address = run.plan.step(step).map_or_else(|| step.to_string(), |s| s.address().to_string());
+            let failed: Vec<String> =
+                run.failed().filter_map(|id| run.plan.step(id)).map(|s| s.address().to_string()).collect();
+            Err(Error::new(
+                ErrorKind::Invalid,
+                "run::not-failed",
+                format!("leave out `{address}`: it is not a step that failed"),
+            )
+            .help("name one of those that failed; what needs it is left out with it")
+            .with("failed", failed.join(", ")))
+        }
+        _ => Ok(()),
     }
 }
 

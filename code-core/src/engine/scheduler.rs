@@ -1,17 +1,23 @@
 //! Decides what happens next in a run: a pure state machine.
 //!
-//! It never waits, reads no clock and spawns nothing. It is told what happened ([`Input`]) and says what to
-//! do ([`Command`]); the driver writes that to the journal and does it.
+//! It never waits, reads no clock and spawns nothing. It is told what happened ([`Input`]) and when, and says
+//! what to do ([`Command`]); the driver writes that to the journal and does it.
 //!
 //! ```text
 //!          Begin                       Done, Failed, Woke, Cancel
 //! driver ────────▶ scheduler ◀──────────────────────────────────── driver
-//!                      │  Start, Wake, Skip, TakeBack, End             ▲
+//!                      │  Start, Wake, Skip, TakeBack, Pause, End      ▲
 //!                      └───────────────▶ journal ─────▶ providers ─────┘
 //!
-//!            all done                  a step failed for good, policy RollBack
-//! Forward ─────────────▶ Ended      Forward ──▶ (running steps end) ──▶ Back ──▶ Ended
+//! Forward ── all done ───────────────────────────────────────────────────────▶ Ended
+//!    └─ a step failed for good ──▶ (running steps end) ─┬─ RollBack ──▶ Back ──▶ Ended
+//!                                                       ├─ Pause ──▶ Paused
+//!                                                       └─ Stop ──▶ Ended
 //! ```
+//!
+//! A pause is the end of this machine, and not of the run: what a person decides is folded into the state of
+//! the run, and another machine begins there. So a decision has one path, taken by one who waits at the
+//! prompt and by one who comes back after a crash.
 //!
 //! Steps that are ready wait in one heap a provider, the longest way to the end first, so that the critical
 //! path is never kept waiting. Nothing here walks over all steps but the making of the tables.
@@ -20,8 +26,12 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::engine::breaker::{Admission, Breaker, BreakerPolicy, Turn};
 use crate::engine::retry::RetryPolicy;
-use crate::event::Outcome;
+pub use crate::event::OnFailure;
+use crate::event::{Decision, Outcome};
 use crate::graph::Graph;
 use crate::provider::Class;
 use crate::status::Phase;
@@ -49,14 +59,17 @@ pub struct Limits {
     pub providers: Vec<(usize, Class)>,
 }
 
-/// What happens when a step fails for good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailure {
-    /// What was done is taken back.
-    #[default]
-    RollBack,
-    /// Nothing new is begun, and what was done stays.
-    Stop,
+/// How failures are met.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// How often a step is tried.
+    pub retry: RetryPolicy,
+    /// When a provider is left alone.
+    pub breaker: BreakerPolicy,
+    /// What happens when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What the jitter of the waits comes from: the same run waits the same time.
+    pub seed: u64,
 }
 
 /// What happened.
@@ -116,6 +129,18 @@ pub enum Command {
         /// Whether it takes the step back.
         undo: bool,
     },
+    /// A step fails for good without an attempt: its provider is left alone.
+    Refuse {
+        /// The step.
+        step: StepId,
+    },
+    /// The breaker of a provider turned.
+    Breaker {
+        /// The provider, by its index in [`Limits::providers`].
+        provider: usize,
+        /// Which way.
+        turn: Turn,
+    },
     /// A step will not be begun.
     Skip {
         /// The step.
@@ -125,6 +150,8 @@ pub enum Command {
     },
     /// From here on, what was done is taken back.
     TakeBack,
+    /// The run waits for a person; these steps failed for good.
+    Pause(Vec<StepId>),
     /// The run is over.
     End(Outcome),
 }
@@ -138,6 +165,9 @@ pub struct Start {
     pub undo: Vec<Recorded>,
     /// Whether it was taking back what it did.
     pub undoing: bool,
+    /// What a person decided that is still to be carried out: to roll back, or to abort. The other decisions
+    /// show in the steps.
+    pub ordered: Option<Decision>,
 }
 
 /// What the journal says of a step.
@@ -147,6 +177,8 @@ pub struct Recorded {
     pub phase: Phase,
     /// How many attempts were begun.
     pub attempts: u32,
+    /// How many of them do not count any more, because a person had the step tried again.
+    pub forgiven: u32,
     /// Whether it failed before anything was changed.
     pub untouched: bool,
 }
@@ -157,9 +189,7 @@ pub struct Scheduler {
     graph: Graph,
     nodes: Vec<Node>,
     limits: Limits,
-    retry: RetryPolicy,
-    on_failure: OnFailure,
-    seed: u64,
+    rules: Rules,
     mode: Mode,
     forward: Vec<Progress>,
     back: Vec<Progress>,
@@ -168,15 +198,19 @@ pub struct Scheduler {
     running: Vec<usize>,
     running_total: usize,
     running_cpu: usize,
+    /// One a provider; closed at first, also after a crash or a decision.
+    breakers: Vec<Breaker>,
     waiting_to_retry: usize,
     failed: bool,
     cancelled: bool,
+    ordered: Option<Decision>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Forward,
     Back,
+    /// Paused or over: it is asked nothing any more.
     Ended,
 }
 
@@ -184,6 +218,7 @@ enum Mode {
 struct Progress {
     phase: Phase,
     attempts: u32,
+    forgiven: u32,
     untouched: bool,
     /// How many steps that it needs are not done.
     open: u32,
@@ -216,22 +251,22 @@ impl PartialEq for Ready {
 
 impl Eq for Ready {}
 
+impl Progress {
+    /// Whether it may have left something.
+    fn touched(&self) -> bool {
+        self.attempts > 0 && !self.untouched
+    }
+}
+
 impl Scheduler {
     /// The state machine of a run over this graph. Beginning a run is going on with one of which nothing is
     /// recorded: `start` may be empty.
-    pub fn new(
-        graph: Graph,
-        nodes: Vec<Node>,
-        limits: Limits,
-        retry: RetryPolicy,
-        on_failure: OnFailure,
-        seed: u64,
-        start: &Start,
-    ) -> Scheduler {
+    pub fn new(graph: Graph, nodes: Vec<Node>, limits: Limits, rules: Rules, start: &Start) -> Scheduler {
         let progress = |records: &[Recorded]| -> Vec<Progress> {
             let at = |i: usize| {
-                let Recorded { phase, attempts, untouched } = records.get(i).copied().unwrap_or_default();
-                Progress { phase, attempts, untouched, open: 0 }
+                let Recorded { phase, attempts, forgiven, untouched } =
+                    records.get(i).copied().unwrap_or_default();
+                Progress { phase, attempts, forgiven, untouched, open: 0 }
             };
             (0..graph.len()).map(at).collect()
         };
@@ -239,15 +274,12 @@ impl Scheduler {
         let back = progress(&start.undo);
         let durations: Vec<f64> = nodes.iter().map(|node| node.duration).collect();
         let providers = limits.providers.len();
-        let failed = start.undoing || forward.iter().any(|step| step.phase == Phase::Failed);
+        let failed = forward.iter().any(|step| step.phase == Phase::Failed);
         Scheduler {
             ranks: graph.upward_ranks(&durations),
             graph,
             nodes,
             limits,
-            retry,
-            on_failure,
-            seed,
             mode: if start.undoing { Mode::Back } else { Mode::Forward },
             forward,
             back,
@@ -255,26 +287,32 @@ impl Scheduler {
             running: vec![0; providers],
             running_total: 0,
             running_cpu: 0,
+            breakers: vec![Breaker::new(rules.breaker.clone()); providers],
+            rules,
             waiting_to_retry: 0,
             failed,
             cancelled: false,
+            ordered: start.ordered,
         }
     }
 
-    /// Takes notice of what happened, and says what to do.
-    pub fn handle(&mut self, input: Input) -> Vec<Command> {
+    /// Takes notice of what happened at a time, and says what to do.
+    pub fn handle(&mut self, at: Timestamp, input: Input) -> Vec<Command> {
         let mut out = Vec::new();
         match input {
             Input::Begin => match self.mode {
                 Mode::Back => self.prepare_back(),
-                _ => self.prepare_forward(),
+                _ => self.prepare_forward(&mut out),
             },
             Input::Done(step) => {
                 self.leave(step);
+                self.answered(at, step, false, &mut out);
                 self.progress(step).phase = Phase::Done;
                 self.open_next(step);
             }
             Input::Failed { step, retry, untouched } => {
+                self.leave(step);
+                self.answered(at, step, retry == Retry::Transient, &mut out);
                 self.progress(step).untouched = untouched;
                 self.attempt_failed(step, retry, &mut out);
             }
@@ -283,11 +321,11 @@ impl Scheduler {
             Input::Woke { .. } => {}
             Input::Cancel => self.cancelled = true,
         }
-        self.advance(&mut out);
+        self.advance(at, &mut out);
         out
     }
 
-    /// Whether the run is over.
+    /// Whether the run is over, or waits for a person.
     pub fn ended(&self) -> bool {
         self.mode == Mode::Ended
     }
@@ -300,7 +338,8 @@ impl Scheduler {
         &mut self.table()[step.index()]
     }
 
-    fn prepare_forward(&mut self) {
+    fn prepare_forward(&mut self, out: &mut Vec<Command>) {
+        self.skip_what_needs_the_skipped(out);
         for i in 0..self.graph.len() {
             let open = self.graph.needs(i).iter();
             let open = open.filter(|need| self.forward[**need as usize].phase != Phase::Done).count();
@@ -313,15 +352,27 @@ impl Scheduler {
         }
     }
 
-    /// The way back: what was done, and what failed and may have left something, against the edges.
+    /// What needs a step that a person had left out is left out too.
+    fn skip_what_needs_the_skipped(&mut self, out: &mut Vec<Command>) {
+        let mut skipped: Vec<usize> =
+            (0..self.graph.len()).filter(|i| self.forward[*i].phase == Phase::Skipped).collect();
+        while let Some(i) = skipped.pop() {
+            for k in 0..self.graph.needed_by(i).len() {
+                let next = self.graph.needed_by(i)[k];
+                if self.forward[next as usize].phase == Phase::Waiting {
+                    self.forward[next as usize].phase = Phase::Skipped;
+                    out.push(Command::Skip { step: StepId(next), why: "a step that it needs was left out" });
+                    skipped.push(next as usize);
+                }
+            }
+        }
+    }
+
+    /// The way back: what may have left something, against the edges.
     fn prepare_back(&mut self) {
         self.ready.iter_mut().for_each(BinaryHeap::clear);
         for i in 0..self.graph.len() {
-            let touched = matches!(
-                self.forward[i].phase,
-                Phase::Done | Phase::Failed | Phase::Started | Phase::Retrying
-            );
-            if !touched || self.forward[i].untouched || !self.nodes[i].reversible {
+            if !self.forward[i].touched() || !self.nodes[i].reversible {
                 self.back[i].phase = Phase::Skipped;
             }
         }
@@ -368,12 +419,24 @@ impl Scheduler {
         }
     }
 
+    /// Tells the breaker how an attempt ended. The way back is gone whatever the breaker thinks.
+    fn answered(&mut self, at: Timestamp, step: StepId, failed: bool, out: &mut Vec<Command>) {
+        // A call that was told to stop says nothing about its provider.
+        if self.mode == Mode::Back || self.cancelled {
+            return;
+        }
+        let provider = self.nodes[step.index()].provider;
+        if let Some(turn) = self.breakers[provider].ended(at, failed) {
+            out.push(Command::Breaker { provider, turn });
+        }
+    }
+
     fn attempt_failed(&mut self, step: StepId, retry: Retry, out: &mut Vec<Command>) {
-        self.leave(step);
         let undo = self.mode == Mode::Back;
-        let attempt = self.progress(step).attempts;
-        let seed = self.seed ^ u64::from(step.0).rotate_left(32);
-        let again = if self.cancelled { None } else { self.retry.after(retry, attempt, seed) };
+        let Progress { attempts: attempt, forgiven, .. } = *self.progress(step);
+        let seed = self.rules.seed ^ u64::from(step.0).rotate_left(32);
+        let counts = attempt.saturating_sub(forgiven);
+        let again = if self.cancelled { None } else { self.rules.retry.after(retry, counts, seed) };
         if let Some(after) = again {
             self.progress(step).phase = Phase::Retrying;
             self.waiting_to_retry += 1;
@@ -399,38 +462,57 @@ impl Scheduler {
     }
 
     /// Begins what may begin; where nothing runs and nothing can begin, goes on to what comes after.
-    fn advance(&mut self, out: &mut Vec<Command>) {
-        loop {
-            let stopping = self.cancelled || (self.mode == Mode::Forward && self.failed);
-            if !stopping {
-                while let Some(step) = self.pick() {
-                    self.begin(step, out);
-                }
+    fn advance(&mut self, at: Timestamp, out: &mut Vec<Command>) {
+        while self.mode != Mode::Ended {
+            while !self.is_stopping()
+                && let Some(step) = self.pick(at)
+            {
+                self.begin(at, step, out);
             }
-            let idle = self.running_total == 0 && (self.waiting_to_retry == 0 || stopping);
-            if !idle || self.mode == Mode::Ended {
+            let waits = self.waiting_to_retry > 0 && !self.is_stopping();
+            if self.running_total > 0 || waits {
                 return;
             }
-            let roll_back = self.failed && !self.cancelled && self.on_failure == OnFailure::RollBack;
-            if self.mode == Mode::Forward && roll_back {
-                self.skip_the_rest(out);
-                self.waiting_to_retry = 0;
-                self.mode = Mode::Back;
-                out.push(Command::TakeBack);
-                self.prepare_back();
-                continue;
+            if self.mode == Mode::Forward && !self.cancelled {
+                if self.goes_back() {
+                    self.skip_the_rest(out);
+                    self.waiting_to_retry = 0;
+                    self.mode = Mode::Back;
+                    out.push(Command::TakeBack);
+                    self.prepare_back();
+                    continue;
+                }
+                if self.failed && self.ordered.is_none() && self.rules.on_failure == OnFailure::Pause {
+                    let failed = |i: &usize| self.forward[*i].phase == Phase::Failed;
+                    let failed = (0..self.forward.len()).filter(failed).map(|i| StepId(i as u32));
+                    out.push(Command::Pause(failed.collect()));
+                    self.mode = Mode::Ended;
+                    return;
+                }
             }
             if self.mode == Mode::Forward {
                 self.skip_the_rest(out);
             }
             out.push(Command::End(self.outcome()));
             self.mode = Mode::Ended;
-            return;
+        }
+    }
+
+    /// Whether nothing new begins.
+    fn is_stopping(&self) -> bool {
+        self.cancelled || (self.mode == Mode::Forward && (self.failed || self.ordered.is_some()))
+    }
+
+    /// Whether the way forward is followed by the way back: a person's word goes before the policy.
+    fn goes_back(&self) -> bool {
+        match self.ordered {
+            Some(decision) => decision == Decision::RollBack,
+            None => self.failed && self.rules.on_failure == OnFailure::RollBack,
         }
     }
 
     fn skip_the_rest(&mut self, out: &mut Vec<Command>) {
-        let why = if self.cancelled { "the run was stopped" } else { "a step failed" };
+        let why = if self.failed && !self.cancelled { "a step failed" } else { "the run was stopped" };
         for i in 0..self.forward.len() {
             if self.forward[i].phase == Phase::Waiting {
                 self.forward[i].phase = Phase::Skipped;
@@ -443,25 +525,35 @@ impl Scheduler {
         if self.cancelled {
             return Outcome::Cancelled;
         }
-        if !self.failed {
-            return Outcome::Succeeded;
+        if self.mode == Mode::Back {
+            // Everything was taken back only where nothing that was done is irreversible or failed to go back.
+            let clean = self.back.iter().all(|undo| undo.phase != Phase::Failed)
+                && (0..self.graph.len())
+                    .all(|i| self.nodes[i].reversible || self.forward[i].phase != Phase::Done);
+            return if clean { Outcome::RolledBack } else { Outcome::Failed };
         }
-        // Everything was taken back only where nothing that was done is irreversible or failed to go back.
-        let clean = self.mode == Mode::Back
-            && self.back.iter().all(|undo| undo.phase != Phase::Failed)
-            && (0..self.graph.len())
-                .all(|i| self.nodes[i].reversible || self.forward[i].phase != Phase::Done);
-        if clean { Outcome::RolledBack } else { Outcome::Failed }
+        if self.failed {
+            Outcome::Failed
+        } else if self.ordered.is_some() {
+            Outcome::Cancelled
+        } else if self.forward.iter().all(|step| step.phase == Phase::Done) {
+            Outcome::Succeeded
+        } else {
+            Outcome::Incomplete
+        }
     }
 
     /// The ready step with the longest way to the end whose provider and class have room.
-    fn pick(&mut self) -> Option<StepId> {
+    fn pick(&mut self, at: Timestamp) -> Option<StepId> {
         if self.running_total >= self.limits.total {
             return None;
         }
         let room = |provider: usize| {
             let (most, class) = self.limits.providers[provider];
-            self.running[provider] < most && (class == Class::Io || self.running_cpu < self.limits.cpu)
+            let probed = self.mode == Mode::Forward && self.breakers[provider].admits(at) == Admission::Wait;
+            !probed
+                && self.running[provider] < most
+                && (class == Class::Io || self.running_cpu < self.limits.cpu)
         };
         let best = (0..self.ready.len())
             .filter(|provider| room(*provider))
@@ -470,9 +562,19 @@ impl Scheduler {
         self.ready[best.1].pop().map(|ready| StepId(ready.step))
     }
 
-    fn begin(&mut self, step: StepId, out: &mut Vec<Command>) {
+    fn begin(&mut self, at: Timestamp, step: StepId, out: &mut Vec<Command>) {
         let undo = self.mode == Mode::Back;
         let provider = self.nodes[step.index()].provider;
+        if !undo {
+            if self.breakers[provider].admits(at) == Admission::Refuse {
+                let progress = self.progress(step);
+                progress.phase = Phase::Failed;
+                self.failed = true;
+                out.push(Command::Refuse { step });
+                return;
+            }
+            self.breakers[provider].begun();
+        }
         self.running[provider] += 1;
         self.running_total += 1;
         if self.limits.providers[provider].1 != Class::Io {
@@ -481,6 +583,8 @@ impl Scheduler {
         let progress = self.progress(step);
         progress.phase = Phase::Started;
         progress.attempts += 1;
+        // Until it ends, it may have changed something.
+        progress.untouched = false;
         let attempt = progress.attempts;
         out.push(Command::Start { step, undo, attempt });
     }
@@ -499,6 +603,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     /// A small generator, so that one seed is one story (xorshift64*, Vigna 2016).
     struct Dice(u64);
@@ -523,7 +629,8 @@ mod tests {
             .map(|i| Node { provider: i % providers, duration: 1.0, reversible: !irreversible.contains(&i) })
             .collect();
         let retry = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
-        Scheduler::new(graph, nodes, limits, retry, on_failure, 1, &Start::default())
+        let rules = Rules { retry, on_failure, seed: 1, ..Rules::default() };
+        Scheduler::new(graph, nodes, limits, rules, &Start::default())
     }
 
     fn wide() -> Limits {
@@ -545,10 +652,10 @@ mod tests {
         let mut scheduler =
             scheduler(graph, Limits { total: 1, ..wide() }, OnFailure::RollBack, &BTreeSet::new());
         let mut order = Vec::new();
-        let mut commands = scheduler.handle(Input::Begin);
+        let mut commands = scheduler.handle(NOW, Input::Begin);
         while let [(step, false)] = started(&commands)[..] {
             order.push(step);
-            commands = scheduler.handle(Input::Done(StepId(step)));
+            commands = scheduler.handle(NOW, Input::Done(StepId(step)));
         }
         assert_eq!(order, [1, 2, 0, 3]);
         assert_eq!(commands, [Command::End(Outcome::Succeeded)]);
@@ -558,17 +665,17 @@ mod tests {
     fn an_empty_run_succeeds_at_once() {
         let graph = Graph::new(0, []).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        assert_eq!(scheduler.handle(Input::Begin), [Command::End(Outcome::Succeeded)]);
+        assert_eq!(scheduler.handle(NOW, Input::Begin), [Command::End(Outcome::Succeeded)]);
     }
 
     #[test]
     fn a_failure_takes_back_what_was_done_in_reverse() {
         let graph = Graph::new(3, [(1, 0), (2, 1)]).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(Input::Begin);
-        scheduler.handle(Input::Done(StepId(0)));
+        scheduler.handle(NOW, Input::Begin);
+        scheduler.handle(NOW, Input::Done(StepId(0)));
         let commands =
-            scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
+            scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
         assert_eq!(
             commands,
             [
@@ -578,52 +685,52 @@ mod tests {
                 Command::Start { step: StepId(1), undo: true, attempt: 1 },
             ]
         );
-        assert_eq!(started(&scheduler.handle(Input::Done(StepId(1)))), [(0, true)]);
-        assert_eq!(scheduler.handle(Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
+        assert_eq!(started(&scheduler.handle(NOW, Input::Done(StepId(1)))), [(0, true)]);
+        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
     }
 
     #[test]
     fn what_changed_nothing_is_not_taken_back() {
         let graph = Graph::new(2, [(1, 0)]).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(Input::Begin);
-        scheduler.handle(Input::Done(StepId(0)));
+        scheduler.handle(NOW, Input::Begin);
+        scheduler.handle(NOW, Input::Done(StepId(0)));
         let failed = Input::Failed { step: StepId(1), retry: Retry::Never, untouched: true };
-        assert_eq!(started(&scheduler.handle(failed)), [(0, true)]);
-        assert_eq!(scheduler.handle(Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
+        assert_eq!(started(&scheduler.handle(NOW, failed)), [(0, true)]);
+        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
     }
 
     #[test]
     fn what_is_irreversible_is_not_called_rolled_back() {
         let graph = Graph::new(2, [(1, 0)]).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &[0].into());
-        scheduler.handle(Input::Begin);
-        scheduler.handle(Input::Done(StepId(0)));
-        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
-        assert_eq!(scheduler.handle(Input::Done(StepId(1))), [Command::End(Outcome::Failed)]);
+        scheduler.handle(NOW, Input::Begin);
+        scheduler.handle(NOW, Input::Done(StepId(0)));
+        scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
+        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(1))), [Command::End(Outcome::Failed)]);
     }
 
     #[test]
     fn a_wait_of_the_way_forward_does_not_hurry_the_way_back() {
         let graph = Graph::new(2, []).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(Input::Begin);
-        let wake =
-            scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
+        scheduler.handle(NOW, Input::Begin);
+        let wake = scheduler
+            .handle(NOW, Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
         assert!(matches!(wake[..], [Command::Wake { undo: false, .. }]));
-        scheduler.handle(Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
-        scheduler.handle(Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
-        assert_eq!(scheduler.handle(Input::Woke { step: StepId(0), undo: false }), []);
-        assert_eq!(started(&scheduler.handle(Input::Woke { step: StepId(0), undo: true })), [(0, true)]);
+        scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
+        scheduler.handle(NOW, Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
+        assert_eq!(scheduler.handle(NOW, Input::Woke { step: StepId(0), undo: false }), []);
+        assert_eq!(started(&scheduler.handle(NOW, Input::Woke { step: StepId(0), undo: true })), [(0, true)]);
     }
 
     #[test]
     fn a_cancelled_run_waits_for_what_runs_and_begins_nothing() {
         let graph = Graph::new(2, [(1, 0)]).unwrap();
         let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(Input::Begin);
-        assert_eq!(scheduler.handle(Input::Cancel), []);
-        let commands = scheduler.handle(Input::Done(StepId(0)));
+        scheduler.handle(NOW, Input::Begin);
+        assert_eq!(scheduler.handle(NOW, Input::Cancel), []);
+        let commands = scheduler.handle(NOW, Input::Done(StepId(0)));
         assert_eq!(
             commands,
             [Command::Skip { step: StepId(1), why: "the run was stopped" }, Command::End(Outcome::Cancelled)]
@@ -659,7 +766,7 @@ mod tests {
             let (mut done, mut undone, mut gave_up) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             let mut back = false;
             let mut outcome = None;
-            let mut commands = scheduler.handle(Input::Begin);
+            let mut commands = scheduler.handle(NOW, Input::Begin);
             for turn in 0.. {
                 prop_assert!(turn < 100 * nodes + 100, "the run does not end");
                 for command in commands.drain(..) {
@@ -696,6 +803,7 @@ mod tests {
                             back = true;
                         }
                         Command::End(end) => outcome = Some(end),
+                        Command::Pause(_) | Command::Refuse { .. } | Command::Breaker { .. } => {}
                     }
                 }
                 prop_assert!(running.len() <= limits.total);
@@ -709,23 +817,23 @@ mod tests {
                     break;
                 }
                 if turn == cancel_at {
-                    commands = scheduler.handle(Input::Cancel);
+                    commands = scheduler.handle(NOW, Input::Cancel);
                     continue;
                 }
                 let pick = dice.roll(running.len() + waits.len());
                 prop_assert!(running.len() + waits.len() > 0, "nothing can happen and the run is not over");
                 if pick >= running.len() {
                     let (step, undo) = waits.swap_remove(pick - running.len());
-                    commands = scheduler.handle(Input::Woke { step, undo });
+                    commands = scheduler.handle(NOW, Input::Woke { step, undo });
                     continue;
                 }
                 let (step, undo) = running.swap_remove(pick);
                 commands = if dice.roll(10) < failing {
                     let retry = [Retry::Never, Retry::Transient][dice.roll(2)];
-                    scheduler.handle(Input::Failed { step, retry, untouched: false })
+                    scheduler.handle(NOW, Input::Failed { step, retry, untouched: false })
                 } else {
                     if undo { undone.insert(step.index()) } else { done.insert(step.index()) };
-                    scheduler.handle(Input::Done(step))
+                    scheduler.handle(NOW, Input::Done(step))
                 };
             }
             match outcome {
@@ -733,7 +841,7 @@ mod tests {
                 Some(Outcome::RolledBack) => prop_assert!(done.is_subset(&undone)),
                 Some(Outcome::Failed) => prop_assert!(!gave_up.is_empty()),
                 Some(Outcome::Cancelled) => prop_assert!(cancel_at < usize::MAX),
-                None => prop_assert!(false, "no outcome"),
+                Some(Outcome::Incomplete | Outcome::Paused) | None => prop_assert!(false, "no outcome"),
             }
         }
     }

@@ -10,6 +10,7 @@
 //! else as it can. What a test needs beyond that (faults, a clock to move, a copy of the journal as it was
 //! before a crash) is a method of the type, never of the trait. Nothing here outlives the process.
 
+mod approver;
 mod host;
 mod parser;
 mod provider;
@@ -20,6 +21,7 @@ mod sink;
 mod store;
 mod world;
 
+pub use approver::MemoryApprover;
 pub use host::MemoryHost;
 pub use parser::MemoryParser;
 pub use provider::MemoryProvider;

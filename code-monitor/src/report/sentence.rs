@@ -1,6 +1,6 @@
 //! An event in one sentence.
 
-use code_core::event::{Body, Outcome};
+use code_core::event::{Body, Decision, Outcome};
 use code_core::plan::Plan;
 use code_core::{Error, StepId};
 
@@ -9,7 +9,7 @@ use super::html::duration;
 /// What happened, as a person reads it in a list; `plan` gives steps their addresses.
 ///
 /// ```
-/// use code_core::event::{Body, Outcome};
+/// use code_core::event::{Body, Decision, Outcome};
 /// let body = Body::RunEnded { run: code_core::RunId(3), outcome: Outcome::RolledBack };
 /// assert_eq!(code_monitor::report::sentence(&body, None), "run 3 ended: rolled back");
 /// ```
@@ -58,6 +58,18 @@ pub fn sentence(body: &Body, plan: Option<&Plan>) -> String {
         },
         Body::StepFailed { step, undo, error, .. } => format!("{} {}", name(*step, *undo), failed(error)),
         Body::StepSkipped { step, why, .. } => format!("{} was skipped: {why}", name(*step, false)),
+        Body::BreakerOpened { provider, cool_down_ms, .. } => format!(
+            "{provider} failed too often and is left alone for {}",
+            duration(i64::try_from(*cool_down_ms).unwrap_or(i64::MAX))
+        ),
+        Body::BreakerClosed { provider, .. } => format!("{provider} answers again"),
+        Body::RunPaused { run, why, .. } => format!("run {run} waits for a decision: it failed to {why}"),
+        Body::Decided { by, decision, .. } => match decision {
+            Decision::Retry => format!("{by} decided to try again what failed"),
+            Decision::Skip { step } => format!("{by} decided to leave out {}", name(*step, false)),
+            Decision::RollBack => format!("{by} decided to take back what was done"),
+            Decision::Abort => format!("{by} decided to end the run as it is"),
+        },
         Body::UndoStarted { why, .. } => format!("what was done is taken back: {why}"),
         Body::RunEnded { run, outcome } => format!("run {run} ended: {}", word(*outcome)),
         Body::StepProgress { step, message, .. } => format!("{}: {message}", name(*step, false)),
@@ -76,6 +88,8 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
         Outcome::RolledBack => "rolled back",
         Outcome::Failed => "failed",
         Outcome::Cancelled => "cancelled",
+        Outcome::Incomplete => "incomplete",
+        Outcome::Paused => "waiting for a decision",
     }
 }
 

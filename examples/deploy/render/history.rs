@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use code_core::event::{Body, Event, Outcome};
+use code_core::event::{Body, Decision, Event, OnFailure, Outcome};
 use code_core::plan::Plan;
 use code_core::store::Seq;
 use code_core::{Address, Digest, StepId};
@@ -117,9 +117,14 @@ impl Names {
                 let how = format!("{:?}", approval.how).to_lowercase();
                 (format!("{} approved plan {} ({how})", approval.by, approval.plan.short()), Tone::Plain)
             }
-            Body::RunStarted { run, plan, holder } => {
+            Body::RunStarted { run, plan, holder, on_failure } => {
                 self.running = Some(*plan);
-                (format!("run {run} of plan {} started by {holder}", plan.short()), Tone::Strong)
+                let policy = match on_failure {
+                    OnFailure::RollBack => "",
+                    OnFailure::Pause => ", to pause at a failure",
+                    OnFailure::Stop => ", to stop at a failure",
+                };
+                (format!("run {run} of plan {} started by {holder}{policy}", plan.short()), Tone::Strong)
             }
             Body::RunResumed { run, holder } => (format!("run {run} goes on, by {holder}"), Tone::Strong),
             Body::StepStarted { step, undo, attempt, .. } => {
@@ -143,6 +148,24 @@ impl Names {
             Body::StepSkipped { step, why, .. } => {
                 (format!("{} skipped: {why}", self.step(*step)), Tone::Dim)
             }
+            Body::BreakerOpened { provider, cool_down_ms, .. } => {
+                let seconds = *cool_down_ms as f64 / 1000.0;
+                let text = format!("{provider} failed too often, and is left alone for {seconds:.0} s");
+                (text, Tone::Warn)
+            }
+            Body::BreakerClosed { provider, .. } => (format!("{provider} answers again"), Tone::Good),
+            Body::RunPaused { run, why, .. } => {
+                (format!("run {run} waits for a decision: it failed to {why}"), Tone::Warn)
+            }
+            Body::Decided { run, by, decision } => {
+                let what = match decision {
+                    Decision::Retry => "to try again what failed".to_owned(),
+                    Decision::Skip { step } => format!("to leave out {}", self.step(*step)),
+                    Decision::RollBack => "to take back what was done".to_owned(),
+                    Decision::Abort => "to end it as it is".to_owned(),
+                };
+                (format!("{by} decided about run {run}: {what}"), Tone::Strong)
+            }
             Body::UndoStarted { run, why } => {
                 (format!("run {run} takes back what it did: {why}"), Tone::Warn)
             }
@@ -150,7 +173,7 @@ impl Names {
                 format!("run {run} {}", outcome_word(*outcome)),
                 match outcome {
                     Outcome::Succeeded => Tone::Good,
-                    Outcome::Cancelled => Tone::Warn,
+                    Outcome::Cancelled | Outcome::Incomplete => Tone::Warn,
                     _ => Tone::Bad,
                 },
             ),
@@ -169,6 +192,8 @@ pub fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::RolledBack => "failed and was taken back",
         Outcome::Failed => "failed and was not taken back",
         Outcome::Cancelled => "was stopped",
+        Outcome::Incomplete => "is incomplete: a step was left out",
+        Outcome::Paused => "waits for a decision",
     }
 }
 

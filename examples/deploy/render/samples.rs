@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use code_core::checks::{Approval, How};
 use code_core::diagnostic::Note;
-use code_core::event::{Body, Event, Outcome};
+use code_core::event::{Body, Event, OnFailure, Outcome};
 use code_core::expr::{Expr, Want};
 use code_core::intent::{Action as Asked, Intent, Kind};
 use code_core::parser::Parsed;
@@ -282,7 +282,12 @@ pub(crate) fn events() -> Vec<(Seq, Event)> {
         Body::Approved {
             approval: Approval { plan: plan.id, by: "alice".into(), at: start, how: How::Prompt },
         },
-        Body::RunStarted { run, plan: plan.id, holder: "alice (pid 7)".into() },
+        Body::RunStarted {
+            run,
+            plan: plan.id,
+            holder: "alice (pid 7)".into(),
+            on_failure: OnFailure::RollBack,
+        },
         started(0, 1),
         started(1, 1),
         Body::StepRetries {

@@ -81,6 +81,8 @@ pub fn summary(
         Outcome::RolledBack => ("Failed, and everything was taken back:", Tone::Bad),
         Outcome::Failed => ("Failed, and not taken back:", Tone::Bad),
         Outcome::Cancelled => ("Stopped:", Tone::Warn),
+        Outcome::Incomplete => ("Done, but for what was left out:", Tone::Warn),
+        Outcome::Paused => ("Failed, and waits for a decision:", Tone::Warn),
     };
     let rest = format!(" {deployment}, revision {}, in {took}", plan.revision);
     let mut text = heading(style, tone, word, &rest);
@@ -139,7 +141,17 @@ fn next(
             }
         }
         Outcome::RolledBack => row("what happened", format!("history -e {environment}")),
-        Outcome::Failed | Outcome::Cancelled => {
+        Outcome::Paused => {
+            row("try again", format!("resume --retry -e {environment}"));
+            row("leave a step out", format!("resume --skip STEP -e {environment}"));
+            row("take back", format!("resume --roll-back -e {environment}"));
+            row("end as it is", format!("resume --abort -e {environment}"));
+        }
+        Outcome::Cancelled => {
+            row("go on", format!("resume -e {environment}"));
+            row("take back", format!("resume --roll-back -e {environment}"));
+        }
+        Outcome::Failed | Outcome::Incomplete => {
             row("how it is", "status".to_owned());
             row("what happened", format!("history -e {environment}"));
         }
