@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use code_core::engine::EngineBuilder;
 use code_core::local::LocalStore;
 use code_core::{Engine, Host, Layout, Provider, Result};
 use code_nlp::settings::Settings;
@@ -13,11 +14,12 @@ use code_security::{CostScanner, LocalSecrets, RegoScanner};
 
 use crate::progress::Feed;
 
-/// The engine with everything that this build knows.
+/// The engine with everything that this build knows, after what the program has `begun` it with.
 ///
 /// # Errors
 /// Where a policy of the project cannot be read.
 pub fn engine(
+    begun: EngineBuilder,
     layout: &Layout,
     project: &Path,
     settings: &Settings,
@@ -28,7 +30,7 @@ pub fn engine(
     for dir in &settings.policies {
         rego = rego.with_dir(project.join(dir))?;
     }
-    let mut engine = Engine::builder()
+    let mut engine = begun
         .state_dir(layout.root())
         .host(host)
         .secrets(Arc::new(LocalSecrets::new(layout.secrets())))

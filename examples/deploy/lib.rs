@@ -28,10 +28,12 @@ pub mod style;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
+use code_core::engine::EngineBuilder;
 use code_core::local::LocalHost;
-use code_core::{Error, ErrorKind, Host, Layout, Result};
+use code_core::{Engine, Error, ErrorKind, Host, Layout, Result};
 use code_nlp::settings::Settings;
 
 use cli::{Asked, Options};
@@ -45,8 +47,30 @@ use style::{Tone, paragraph, use_color};
 /// The program's name.
 pub const PROGRAM: &str = "deploy";
 
+/// What a program adds to the engine of the front: providers, recipes, scanners of its own. It comes before what
+/// this build knows, so that its recipes are asked first.
+pub type Own = fn(EngineBuilder) -> EngineBuilder;
+
+/// The whole `main` of a front with parts of one's own: `front::main_with(|engine| engine.provider(mine))`.
+pub fn main_with(own: Own) -> ExitCode {
+    // This executable is also the keeper of deployed processes and the sample app: see `code_providers`.
+    if let Some(code) = code_providers::keeper_main().or_else(code_providers::sample::sample_main) {
+        return code;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let text = format!(
+            "error[front::panic]: a mistake in the program itself: {panic}\n\n\
+             hint: nothing that was recorded is lost; `deploy resume` goes on with a run. Please report this.\n"
+        );
+        // A standard error that is closed: there is nowhere left to say it.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }));
+    let args: Vec<_> = std::env::args_os().collect();
+    run(&args, own).into()
+}
+
 /// Does what the command line says, and says how the program ends.
-pub fn run(args: &[OsString]) -> Exit {
+pub fn run(args: &[OsString], own: Own) -> Exit {
     let host: Arc<dyn Host> = Arc::new(LocalHost::new());
     let env = |name: &str| host.env(name);
     let color = use_color(cli::ColorMode::Auto, &env, std::io::stderr().is_terminal());
@@ -66,7 +90,7 @@ pub fn run(args: &[OsString]) -> Exit {
     let done = match runtime {
         Ok(runtime) => {
             let argv0 = args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            let done = runtime.block_on(act(&argv0, options, asked, &screen, &host));
+            let done = runtime.block_on(act(&argv0, options, asked, &screen, &host, own));
             // A question that nobody answers any more must not hold the end.
             runtime.shutdown_background();
             done
@@ -92,6 +116,7 @@ async fn act(
     asked: Asked,
     screen: &Arc<Screen>,
     host: &Arc<dyn Host>,
+    own: Own,
 ) -> Result<Exit> {
     let here = std::env::current_dir().map_err(|error| {
         Error::new(ErrorKind::NotFound, "front::project", "find the current directory")
@@ -106,7 +131,9 @@ async fn act(
     let settings = settings(&place.project)?;
     let layout = Layout::new(&place.state);
     let feed = Arc::new(Feed::default());
-    let engine = compose::engine(&layout, &place.project, &settings, Arc::clone(host), Arc::clone(&feed))?;
+    let begun = own(Engine::builder());
+    let engine =
+        compose::engine(begun, &layout, &place.project, &settings, Arc::clone(host), Arc::clone(&feed))?;
     let called = Called::new(argv0, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let session = Session { options, screen, host, place, layout, settings, engine, feed, called };

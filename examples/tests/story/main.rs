@@ -12,6 +12,7 @@ mod basics;
 mod changes;
 mod journal;
 mod lines;
+mod own;
 mod plans;
 mod readme;
 mod terminal;

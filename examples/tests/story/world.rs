@@ -75,7 +75,12 @@ impl World {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.command_of(&binary(), args)
+    }
+
+    /// The same, of another program.
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.project()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("COLUMNS", "100");
@@ -93,6 +98,13 @@ impl World {
     pub(crate) fn ok(&self, args: &[&str]) -> Ended {
         let ended = self.run(args);
         assert_eq!(ended.code, 0, "{ended}");
+        ended
+    }
+
+    /// Runs another program, which must end well.
+    pub(crate) fn ok_of(&self, program: &Path, args: &[&str]) -> Ended {
+        let ended = Ended::of(args, self.command_of(program, args).output().expect("the program runs"));
+        assert_eq!(ended.code, 0, "{}: {ended}", program.display());
         ended
     }
 
@@ -260,11 +272,16 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// The binary that cargo built beside this test.
+/// The front that cargo built beside this test.
 pub(crate) fn binary() -> PathBuf {
+    example("deploy")
+}
+
+/// The example of this name that cargo built beside this test.
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this test has a path");
     let target = test.parent().and_then(Path::parent).expect("a target directory");
-    let binary = target.join("examples/deploy");
+    let binary = target.join("examples").join(name);
     assert!(
         binary.is_file(),
         "{} is missing: cargo builds it with `cargo test -p examples`",
