@@ -65,6 +65,11 @@ impl Layout {
         self.0.join("logs").join(Layout::slug(deployment))
     }
 
+    /// Where the steps of a run write their logs.
+    pub fn run_logs(&self, deployment: &Deployment, run: RunId) -> PathBuf {
+        self.logs(deployment).join(format!("run-{run}"))
+    }
+
     /// The log of one attempt at one step.
     pub fn step_log(
         &self,
@@ -75,7 +80,7 @@ impl Layout {
         attempt: u32,
     ) -> PathBuf {
         let undo = if undo { "-undo" } else { "" };
-        self.logs(deployment).join(format!("run-{run}")).join(format!("step-{step}{undo}.{attempt}.log"))
+        self.run_logs(deployment, run).join(format!("step-{step}{undo}.{attempt}.log"))
     }
 
     /// The keeper's own directory.

@@ -112,14 +112,14 @@ impl Results {
         begun
     }
 
-    /// As CSV (RFC 4180), with a line of names first.
-    pub fn csv(&self) -> String {
+    /// The steps of these runs as CSV (RFC 4180), with a line of names first.
+    pub fn csv(runs: &[Results]) -> String {
         let mut text =
             String::from("deployment,run,address,action,kind,result,reason,cause,seconds,attempts\r\n");
-        for step in &self.steps {
+        for (run, step) in runs.iter().flat_map(|run| run.steps.iter().map(move |step| (run, step))) {
             let fields = [
-                self.deployment.to_string(),
-                self.run.to_string(),
+                run.deployment.to_string(),
+                run.run.to_string(),
                 step.address.to_string(),
                 step.action.to_string(),
                 step.kind.clone(),
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_run_that_failed_says_of_each_step_why() {
-        insta::assert_snapshot!(results().csv().replace("\r\n", "\n"));
+        insta::assert_snapshot!(Results::csv(&[results()]).replace("\r\n", "\n"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&results()).unwrap());
     }
 

@@ -116,9 +116,21 @@ pub struct Options {
     /// Confirm what destroys data, by the name of the deployment
     #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME")]
     pub confirm: Option<String>,
+    /// Write how each step of the run ended to a file: .json or .csv
+    #[arg(long, global = true, env = "DEPLOY_REPORT_FILE", value_name = "FILE", value_parser = report_file, hide_short_help = true)]
+    pub report_file: Option<PathBuf>,
     /// Where to save the plan
     #[arg(long, global = true, env = "DEPLOY_OUT", value_name = "FILE", hide_short_help = true)]
     pub out: Option<PathBuf>,
+}
+
+/// A report's name says its format.
+fn report_file(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json" | "csv") => Ok(path),
+        _ => Err("the name has to end in .json or .csv, which says the format".to_owned()),
+    }
 }
 
 /// How progress is shown.
@@ -170,10 +182,16 @@ pub enum Command {
     },
     /// [read-only] How every deployment is now, and what is not as its spec says
     Status,
-    /// [read-only] What the components wrote
+    /// [read-only] What the components wrote, or a step of the last run
+    #[command(after_help = "\
+Examples:
+  deploy logs -f                 every component, and on as they write
+  deploy logs web -n 200         one component
+  deploy logs web/release        what a step's tool wrote: a build, a migration")]
     Logs {
-        /// Only this component
-        component: Option<String>,
+        /// Only this component, or the address of a step: `web`, `web/release`
+        #[arg(value_name = "COMPONENT|STEP")]
+        of: Option<String>,
         /// Go on as they write
         #[arg(long, short)]
         follow: bool,
@@ -189,6 +207,23 @@ pub enum Command {
     },
     /// [read-only] Whether what was done follows from what was asked, link by link, and where it does not
     Verify,
+    /// [read-only] The runs, the newest first: what each was asked, how it ended, how long it took
+    Runs {
+        /// How many, the newest
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+    },
+    /// [read-only] Show a recorded run once more, as it was shown when it ran
+    #[command(after_help = "\
+Examples:
+  deploy replay                  the last run
+  deploy replay 3 -e staging     run 3 of staging, as `runs` lists it
+  deploy replay latest --json    its events, one JSON object a line")]
+    Replay {
+        /// `latest`, or the number of a run
+        #[arg(default_value = "latest")]
+        run: Which,
+    },
     /// [destructive] Take a deployment down; its data stays unless --delete-data
     Destroy {
         /// Also delete the data; needs --confirm NAME or the name typed at the prompt
@@ -244,6 +279,26 @@ pub enum Command {
     },
     /// [read-only] List the commands and what each does to the world
     Commands,
+}
+
+/// Which of the runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The last one.
+    Latest,
+    /// The one of this number.
+    Number(u64),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Which, String> {
+        match word {
+            "latest" => Ok(Which::Latest),
+            _ => word.parse().map(Which::Number).map_err(|_| "it is `latest`, or a run's number".to_owned()),
+        }
+    }
 }
 
 /// What a command does to the world.
@@ -431,6 +486,8 @@ mod tests {
         mistake(&["status", "of", "staging"], Exit::Usage, "deploy \"status of staging\"");
         mistake(&["--nonsense"], Exit::Usage, "--nonsense");
         mistake(&["plan", "--detailed-exitcode", "--nonsense"], Exit::Unexpected, "--nonsense");
+        mistake(&["replay", "first"], Exit::Usage, "`latest`, or a run's number");
+        mistake(&["a b", "--report-file", "x.xml"], Exit::Usage, ".json or .csv");
         mistake(&["a b", "c d"], Exit::Usage, "one argument");
         mistake(&[], Exit::Usage, "SENTENCE");
         mistake(&["--help"], Exit::Done, "Examples:");

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use code_core::engine::EngineBuilder;
 use code_core::local::LocalHost;
@@ -89,8 +89,7 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
-            let argv0 = args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
-            let done = runtime.block_on(act(&argv0, options, asked, &screen, &host, own));
+            let done = runtime.block_on(act(args, options, asked, &screen, &host, own));
             // A question that nobody answers any more must not hold the end.
             runtime.shutdown_background();
             done
@@ -111,7 +110,7 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
 }
 
 async fn act(
-    argv0: &str,
+    args: &[OsString],
     options: Options,
     asked: Asked,
     screen: &Arc<Screen>,
@@ -134,9 +133,10 @@ async fn act(
     let begun = own(Engine::builder());
     let engine =
         compose::engine(begun, &layout, &place.project, &settings, Arc::clone(host), Arc::clone(&feed))?;
-    let called = Called::new(argv0, &options);
+    let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
-    let session = Session { options, screen, host, place, layout, settings, engine, feed, called };
+    let ended = Mutex::default();
+    let session = Session { options, screen, host, place, layout, settings, engine, feed, called, ended };
     flow::run(&session, asked).await
 }
 

@@ -266,7 +266,7 @@ impl Show {
 }
 
 /// `[  4.2 s] web/process.r1.0 done: create process`
-fn line(style: &Style, at: Duration, message: &str, tone: Tone) -> String {
+pub fn line(style: &Style, at: Duration, message: &str, tone: Tone) -> String {
     let at = style.paint(Tone::Dim, format!("[{:>7}]", time::duration(at)));
     let mut lines = String::new();
     for (i, part) in message.lines().enumerate() {

@@ -1,8 +1,10 @@
 //! What every command has at hand: the options, the screen, the place, and the engine.
 
-use std::sync::Arc;
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex};
 
 use code_core::{Deployment, Engine, Error, ErrorKind, Host, Layout, Result};
+use code_monitor::Results;
 use code_nlp::context::History;
 use code_nlp::settings::Settings;
 
@@ -33,6 +35,8 @@ pub struct Session {
     pub feed: Arc<Feed>,
     /// How this program was called.
     pub called: Called,
+    /// The runs that ended so far: what `--report-file` holds.
+    pub ended: Mutex<Vec<Results>>,
 }
 
 /// How this program was called: what every suggested command begins and ends with.
@@ -40,20 +44,30 @@ pub struct Session {
 pub struct Called {
     program: String,
     options: String,
+    line: String,
 }
 
 impl Called {
-    /// As `argv0`, with the options that say which project and state are meant.
-    pub fn new(argv0: &str, options: &Options) -> Called {
+    /// As `args`, whose first is the program, with the options that say which project and state are meant.
+    pub fn new(args: &[OsString], options: &Options) -> Called {
+        let words: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let (argv0, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
         // A name without a path is found again as it was found now.
         let program = if argv0.contains('/') { quoted(argv0) } else { PROGRAM.to_owned() };
+        let again =
+            rest.iter().map(|word| quoted(word)).fold(program.clone(), |line, word| line + " " + &word);
         let mut line = String::new();
         for (name, value) in [("--state", &options.state), ("--project", &options.project)] {
             if let Some(value) = value {
                 line.push_str(&format!(" {name} {}", quoted(&value.display().to_string())));
             }
         }
-        Called { program, options: line }
+        Called { program, options: line, line: again }
+    }
+
+    /// The same command once more, as it can be copied.
+    pub fn again(&self) -> &str {
+        &self.line
     }
 
     /// A command that can be copied: `deploy apply next.plan --state /s`.
@@ -160,12 +174,12 @@ mod tests {
 
     #[test]
     fn a_suggested_command_can_be_copied() {
-        let args: Vec<_> = ["deploy", "status", "--state", "/a b/c"].iter().map(Into::into).collect();
+        let args: Vec<_> =
+            ["target/x/deploy", "scale web to 3", "--state", "/a b/c"].iter().map(Into::into).collect();
         let (options, _) = crate::cli::parse(&args, false).expect("a good line");
-        assert_eq!(
-            Called::new("target/x/deploy", &options).command("status"),
-            "target/x/deploy status --state '/a b/c'"
-        );
+        let called = Called::new(&args, &options);
+        assert_eq!(called.command("status"), "target/x/deploy status --state '/a b/c'");
+        assert_eq!(called.again(), "target/x/deploy 'scale web to 3' --state '/a b/c'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
     }

@@ -1,16 +1,17 @@
-//! What the components wrote: the ends of their log files, and on as they write.
+//! What the components and the tools of steps wrote: the ends of their log files, and on as they write.
 //!
-//! Lines of several components stand behind their name; the files themselves hold only their own bytes.
+//! Lines of several files stand behind the name of theirs; the files themselves hold only their own bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use code_core::{Error, ErrorKind, Result};
+use code_core::{Error, ErrorKind, Result, StepId};
 use code_nlp::resolve::Filter;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::json::Line;
@@ -32,6 +33,90 @@ pub async fn logs(session: &Session, filter: &Filter, follow: bool, lines: usize
     if files.is_empty() && !follow {
         return Err(none(session, filter).await);
     }
+    let places = Places::Components(filter);
+    read(session, &places, files, follow, lines).await
+}
+
+/// The same for a step, by its address: of the newest run that had it, and each attempt by itself.
+///
+/// # Errors
+/// `front::no-logs` where no run had such a step, or its tool has written nothing.
+pub async fn step(session: &Session, address: &str, follow: bool, lines: usize) -> Result<Exit> {
+    let mut files = BTreeMap::new();
+    let mut all = Vec::new();
+    let mut steps = BTreeSet::new();
+    for deployment in session.chosen().await? {
+        // The newest that wrote something; for whom follows it is enough that there is one.
+        for run in session.engine.runs(&deployment).await?.iter().rev() {
+            let written = files.len();
+            let dir = session.layout.run_logs(&deployment, run.id);
+            let found: Vec<_> = run.steps_at(address).map(|id| StepLogs::new(&dir, id, address)).collect();
+            found.iter().for_each(|logs| logs.find(&mut files));
+            steps.extend(run.steps.iter().map(ToString::to_string));
+            if !found.is_empty() && (follow || files.len() > written) {
+                all.extend(found);
+                break;
+            }
+        }
+    }
+    if files.is_empty() && (!follow || all.is_empty()) {
+        let error = Error::new(ErrorKind::NotFound, "front::no-logs", format!("find a log of `{address}`"));
+        let steps = steps.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(match steps.split(", ").any(|step| step == address) {
+            true => error.help("its tool wrote nothing; `replay` shows what the step said"),
+            false => error
+                .help("name a step of a run, or a component")
+                .with("steps", if steps.is_empty() { "none".to_owned() } else { steps }),
+        });
+    }
+    read(session, &Places::Steps(&all), files, follow, lines).await
+}
+
+/// Where files are looked for while they are followed.
+enum Places<'a> {
+    Components(&'a Filter),
+    Steps(&'a [StepLogs]),
+}
+
+/// Where the logs of one step of one run lie: `step-3.1.log` of its first attempt, `step-3-undo.1.log` of taking
+/// it back.
+#[derive(Debug)]
+struct StepLogs {
+    dir: PathBuf,
+    id: StepId,
+    address: String,
+}
+
+impl StepLogs {
+    fn new(dir: &Path, id: StepId, address: &str) -> StepLogs {
+        StepLogs { dir: dir.to_owned(), id, address: address.to_owned() }
+    }
+
+    fn find(&self, files: &mut BTreeMap<PathBuf, Followed>) {
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = path.file_name().and_then(|name| name.to_str()).and_then(|n| n.strip_suffix(".log"));
+            let Some((step, attempt)) = name.and_then(|name| name.split_once('.')) else { continue };
+            let what = match step.strip_prefix(&format!("step-{}", self.id)) {
+                Some("") => "",
+                Some("-undo") => " taken back",
+                _ => continue,
+            };
+            let again = if attempt == "1" { String::new() } else { format!(" attempt {attempt}") };
+            let name = format!("{}{what}{again}", self.address);
+            files.entry(path).or_insert(Followed { name, at: 0, rest: String::new() });
+        }
+    }
+}
+
+/// Shows the ends of files; with `follow`, on until interrupted.
+async fn read(
+    session: &Session,
+    places: &Places<'_>,
+    mut files: BTreeMap<PathBuf, Followed>,
+    follow: bool,
+    lines: usize,
+) -> Result<Exit> {
     for (path, file) in &mut files {
         let text = last(path, lines, &mut file.at);
         show(session, file, &text);
@@ -39,12 +124,17 @@ pub async fn logs(session: &Session, filter: &Filter, follow: bool, lines: usize
     if !follow {
         return Ok(Exit::Done);
     }
+    // One listener for all looks: one that comes while a file is read must not be lost.
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+            Some(_) = async { interrupt.as_mut()?.recv().await } => return Ok(Exit::Interrupted),
             () = session.host.sleep(LOOK) => {}
         }
-        find(session, filter, &mut files).await?;
+        match places {
+            Places::Components(filter) => find(session, filter, &mut files).await?,
+            Places::Steps(all) => all.iter().for_each(|logs| logs.find(&mut files)),
+        }
         for (path, file) in &mut files {
             let text = more(path, &mut file.at);
             show(session, file, &text);

@@ -3,11 +3,13 @@
 
 pub mod change;
 pub mod connect;
+pub mod ended;
 pub mod init;
 pub mod last;
 pub mod logs;
 pub mod look;
 pub mod propose;
+pub mod runs;
 pub mod saved;
 pub mod sentence;
 pub mod verify;
@@ -36,10 +38,15 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Apply { plan } => saved::apply(session, &plan).await,
         Command::Approve { plan } => saved::approve(session, &plan).await,
         Command::Status => look::status(session, &filter(session, Vec::new())).await,
-        Command::Logs { component, follow, lines } => {
-            let filter = filter(session, component.into_iter().collect());
+        Command::Logs { of: Some(step), follow, lines } if step.contains('/') => {
+            logs::step(session, &step, follow, lines).await
+        }
+        Command::Logs { of, follow, lines } => {
+            let filter = filter(session, of.into_iter().collect());
             logs::logs(session, &filter, follow, lines).await
         }
+        Command::Runs { limit } => runs::runs(session, limit).await,
+        Command::Replay { run } => runs::replay(session, run).await,
         Command::History { limit } => look::history(session, limit).await,
         Command::Verify => verify::verify(session).await,
         Command::Destroy { delete_data } => change::destroy(session, delete_data).await,
@@ -66,6 +73,7 @@ pub fn streams(asked: &Asked) -> bool {
             Command::Status
                 | Command::History { .. }
                 | Command::Verify
+                | Command::Runs { .. }
                 | Command::Explain { .. }
                 | Command::Doctor
                 | Command::Commands

@@ -9,24 +9,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use code_core::checks::{Approval, How};
 use code_core::engine::{Finished, Planned, Proposal};
-use code_core::event::Outcome;
-use code_core::status::Phase;
 use code_core::{Deployment, Error, ErrorKind, Result};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::flow::last;
+use crate::flow::{ended, last};
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
 use crate::progress::{Board, Watch};
-use crate::render::{error, plan, spec, summary, time, verdicts};
+use crate::render::{plan, spec, summary, time, verdicts};
 use crate::session::{Session, quoted};
-use crate::style::{Tone, cell, paragraph, printable, table};
+use crate::style::{Tone, cell, paragraph, table};
 
 /// What happens to a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +76,7 @@ pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Resul
     let rolled_out = state.current().is_some_and(|revision| revision.number == planned.plan.revision);
     let gone = planned.plan.spec.is_none() && state.current().is_none();
     if !changes && (rolled_out || gone) {
+        ended::nothing_to_do(session, &planned.plan)?;
         return Came::of(Exit::Done, false);
     }
     if goal == Goal::Show || session.screen.dry_run {
@@ -289,7 +287,7 @@ pub async fn watched(
     let finished = interruptible(&session.screen, cancel, work).await;
     watch.end();
     match finished {
-        Some(Ok(finished)) => tell(session, &finished, time::between(started, session.host.now())),
+        Some(Ok(finished)) => ended::tell(session, &finished, time::between(started, session.host.now())),
         Some(Err(error)) => Err(error),
         None => {
             let text = format!("stopped in the middle; go on with: {}", session.called.command("resume"));
@@ -297,64 +295,4 @@ pub async fn watched(
             Ok(Exit::Interrupted)
         }
     }
-}
-
-fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Exit> {
-    let exit = Exit::from(finished.outcome);
-    if let Some(failure) = &finished.error {
-        session.screen.note(&error::error(&session.screen.notes, failure));
-        session.screen.note(&failed_log(session, finished));
-        session.screen.line(Line::error(session.host.now(), failure, exit));
-    }
-    if let Some(run) = &finished.state.run {
-        let command = |rest: &str| session.called.command(rest);
-        let text = summary::summary(
-            &session.screen.style,
-            &run.plan,
-            finished.outcome,
-            &finished.state,
-            took,
-            &command,
-        );
-        session.screen.page(&text);
-        let endpoints: std::collections::BTreeMap<_, _> =
-            summary::endpoints(&finished.state).into_iter().collect();
-        let data = json!({
-            "deployment": run.plan.deployment,
-            "revision": run.plan.revision,
-            "run": finished.run,
-            "outcome": finished.outcome,
-            "endpoints": endpoints,
-            "seconds": took.as_secs_f64(),
-            "exit": exit.code(),
-        });
-        let word = crate::render::history::outcome_word(finished.outcome);
-        line(session, "finished", &format!("run {} {word}", finished.run), &data)?;
-    }
-    Ok(if finished.outcome == Outcome::Cancelled { Exit::Interrupted } else { exit })
-}
-
-/// The end of the log of the step that failed, and where all of it is.
-fn failed_log(session: &Session, finished: &Finished) -> String {
-    let Some(run) = &finished.state.run else { return String::new() };
-    let failed = run.steps.iter().position(|step| step.phase == Phase::Failed);
-    let Some(step) = failed.and_then(|i| run.plan.steps.get(i).map(|step| (step, &run.steps[i]))) else {
-        return String::new();
-    };
-    let (step, record) = step;
-    let path = session.layout.step_log(&run.plan.deployment, run.id, step.id, false, record.attempts.max(1));
-    let Ok(text) = std::fs::read_to_string(&path) else { return String::new() };
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = &lines[lines.len().saturating_sub(20)..];
-    let style = &session.screen.notes;
-    let mut page = paragraph(
-        style,
-        0,
-        Tone::Dim,
-        &format!("last {} lines of {} ({}):", tail.len(), step.address(), path.display()),
-    );
-    for line in tail {
-        page.push_str(&format!("  {}\n", printable(line)));
-    }
-    page
 }

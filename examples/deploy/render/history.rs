@@ -169,19 +169,23 @@ impl Names {
             Body::UndoStarted { run, why } => {
                 (format!("run {run} takes back what it did: {why}"), Tone::Warn)
             }
-            Body::RunEnded { run, outcome } => (
-                format!("run {run} {}", outcome_word(*outcome)),
-                match outcome {
-                    Outcome::Succeeded => Tone::Good,
-                    Outcome::Cancelled | Outcome::Incomplete => Tone::Warn,
-                    _ => Tone::Bad,
-                },
-            ),
+            Body::RunEnded { run, outcome } => {
+                (format!("run {run} {}", outcome_word(*outcome)), outcome_tone(*outcome))
+            }
             Body::StepProgress { step, message, .. } => {
                 (format!("{}: {message}", self.step(*step)), Tone::Dim)
             }
             other => (serde_json::to_string(other).unwrap_or_default(), Tone::Plain),
         }
+    }
+}
+
+/// The tone of how a run ended.
+pub fn outcome_tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Succeeded => Tone::Good,
+        Outcome::Cancelled | Outcome::Incomplete | Outcome::Paused => Tone::Warn,
+        Outcome::RolledBack | Outcome::Failed => Tone::Bad,
     }
 }
 

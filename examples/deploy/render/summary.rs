@@ -7,6 +7,8 @@ use code_core::plan::Plan;
 use code_core::provider::Action;
 use code_core::status::State;
 use code_core::{Address, Deployment};
+use code_monitor::Results;
+use code_monitor::results::Ended;
 
 use crate::render::time;
 use crate::style::{Style, Tone, cell, heading, paragraph, table};
@@ -63,17 +65,25 @@ pub fn endpoints(state: &State) -> Vec<(Address, String)> {
         .collect()
 }
 
-/// What to know at the end of a run: how it went, the addresses, and the commands for what comes next;
-/// `command` makes of `status` what can be copied into a shell.
+/// What the page suggests, as it can be copied.
+pub struct Commands<'a> {
+    /// A command, made of its words: `status` becomes `deploy status --state /s`.
+    pub next: &'a dyn Fn(&str) -> String,
+    /// The command that was given, once more.
+    pub again: &'a str,
+}
+
+/// What to know at the end of a run: how it went and how long each step took, the addresses, and the commands
+/// for what comes next.
 pub fn summary(
     style: &Style,
-    plan: &Plan,
+    results: &Results,
     outcome: Outcome,
+    plan: &Plan,
     state: &State,
     took: Duration,
-    command: &dyn Fn(&str) -> String,
+    commands: &Commands<'_>,
 ) -> String {
-    let took = time::duration(took);
     let deployment = &plan.deployment;
     let (word, tone) = match outcome {
         Outcome::Succeeded if plan.spec.is_none() => ("Taken down:", Tone::Good),
@@ -84,18 +94,13 @@ pub fn summary(
         Outcome::Incomplete => ("Done, but for what was left out:", Tone::Warn),
         Outcome::Paused => ("Failed, and waits for a decision:", Tone::Warn),
     };
-    let rest = format!(" {deployment}, revision {}, in {took}", plan.revision);
+    let rest = format!(" {deployment}, revision {}, in {}", plan.revision, time::duration(took));
     let mut text = heading(style, tone, word, &rest);
-    let counts: Vec<String> = plan
-        .counts()
-        .into_iter()
-        .filter(|(action, _)| *action != Action::Keep)
-        .map(|(action, n)| format!("{n} {}", past(action)))
-        .collect();
-    if outcome == Outcome::Succeeded && !counts.is_empty() {
-        text.push_str(&format!("  {}", counts.join(", ")));
-        text.push_str(&format!(", {} unchanged\n", plan.unchanged.len()));
+    let counts = counts(plan, results, outcome);
+    if !counts.is_empty() {
+        text.push_str(&paragraph(style, 2, Tone::Plain, &counts));
     }
+    text.push_str(&longest(style, results));
     let endpoints = endpoints(state);
     let rows: Vec<_> = endpoints
         .iter()
@@ -111,20 +116,68 @@ pub fn summary(
     if !kept.is_empty() {
         text.push_str(&paragraph(style, 2, Tone::Plain, &format!("data kept: {}", kept.join(", "))));
     }
-    text.push_str(&table(style, 2, &next(plan, outcome, state, command)));
+    text.push_str(&table(style, 2, &next(plan, outcome, state, commands)));
     text
+}
+
+/// `2 created, 1 updated, 4 unchanged`; where it did not go well, `1 failed, 2 taken back, 3 not begun`.
+fn counts(plan: &Plan, results: &Results, outcome: Outcome) -> String {
+    let mut counts: Vec<String> = Vec::new();
+    if outcome == Outcome::Succeeded {
+        let done = plan.counts().into_iter().filter(|(action, _)| *action != Action::Keep);
+        counts.extend(done.map(|(action, n)| format!("{n} {}", past(action))));
+        if !counts.is_empty() {
+            counts.push(format!("{} unchanged", plan.unchanged.len()));
+        }
+        return counts.join(", ");
+    }
+    for (ended, word) in [
+        (Ended::Failed, "failed"),
+        (Ended::TakenBack, "taken back"),
+        (Ended::Skipped, "not begun"),
+        (Ended::Open, "open"),
+        (Ended::Succeeded, "done"),
+    ] {
+        let n = results.count(ended);
+        if n > 0 {
+            counts.push(format!("{n} {word}"));
+        }
+    }
+    counts.join(", ")
+}
+
+/// How long the steps took, the longest first: three of them, or with `--full` all.
+fn longest(style: &Style, results: &Results) -> String {
+    let begun = results.longest_first();
+    let shown = if style.full { begun.len() } else { 3 };
+    let mut steps: Vec<String> = begun
+        .iter()
+        .take(shown)
+        .map(|step| {
+            let again =
+                if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
+            format!("{} {}{again}", step.address, time::duration(Duration::from_secs_f64(step.seconds)))
+        })
+        .collect();
+    if steps.is_empty() {
+        return String::new();
+    }
+    if begun.len() > shown {
+        steps.push(format!("and {} more", begun.len() - shown));
+    }
+    paragraph(style, 2, Tone::Dim, &format!("longest: {}", steps.join("; ")))
 }
 
 fn next(
     plan: &Plan,
     outcome: Outcome,
     state: &State,
-    command: &dyn Fn(&str) -> String,
+    commands: &Commands<'_>,
 ) -> Vec<Vec<crate::style::Cell>> {
     let environment = plan.deployment.environment();
     let mut rows = Vec::new();
     let mut row = |what: &str, rest: String| {
-        rows.push(vec![cell(Tone::Dim, what), cell(Tone::Plain, command(&rest))]);
+        rows.push(vec![cell(Tone::Dim, what), cell(Tone::Plain, (commands.next)(&rest))]);
     };
     match outcome {
         Outcome::Succeeded if plan.spec.is_none() => row("history", format!("history -e {environment}")),
@@ -156,6 +209,9 @@ fn next(
             row("what happened", format!("history -e {environment}"));
         }
     }
+    if matches!(outcome, Outcome::RolledBack | Outcome::Failed | Outcome::Incomplete) {
+        rows.push(vec![cell(Tone::Dim, "once more"), cell(Tone::Plain, commands.again)]);
+    }
     rows
 }
 
@@ -177,15 +233,19 @@ mod tests {
 
     #[test]
     fn the_end_says_what_comes_next() {
-        let plan = samples::first_plan();
-        let state = samples::state();
         let took = Duration::from_millis(4230);
-        let page = |style, outcome, state| {
-            summary(style, &plan, outcome, state, took, &|rest| format!("deploy {rest}"))
+        let commands =
+            Commands { next: &|rest| format!("deploy {rest}"), again: "deploy 'scale web to 3' --yes" };
+        let page = |style, state: &State| {
+            let run = state.run.as_ref().expect("a run");
+            let outcome = run.ended.expect("an end").1;
+            summary(style, &Results::of(run), outcome, &run.plan, state, took, &commands)
         };
-        insta::assert_snapshot!(page(&WIDE, Outcome::Succeeded, &state));
-        insta::assert_snapshot!(page(&NARROW, Outcome::Succeeded, &state));
-        insta::assert_snapshot!(page(&WIDE, Outcome::RolledBack, &State::default()));
+        insta::assert_snapshot!(page(&WIDE, &samples::state()));
+        insta::assert_snapshot!(page(&NARROW, &samples::state()));
+        insta::assert_snapshot!(page(&WIDE, &State::fold(&samples::failing_events())));
+        let full = Style { full: true, ..WIDE };
+        assert!(page(&full, &samples::state()).contains("2 attempts"), "all steps with --full");
     }
 
     #[test]

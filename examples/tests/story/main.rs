@@ -15,5 +15,6 @@ mod lines;
 mod own;
 mod plans;
 mod readme;
+mod steps;
 mod terminal;
 mod world;

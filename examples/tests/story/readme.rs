@@ -46,8 +46,8 @@ fn the_readme_shows_what_a_newcomer_sees() {
 }
 
 /// What is the same in every run: the words, without times, numbers, digests and the user's name. What is
-/// wrapped depends on the length of a path, and which step ends first on luck; so words count and not lines,
-/// and the lines of the progress in any order.
+/// wrapped depends on the length of a path, and which step ends first or takes longest on luck; so words count
+/// and not lines, and the lines of the progress in any order.
 fn shape(run: &str) -> (String, Vec<String>) {
     let words = |line: &str| -> String {
         let mut after_user = false;
@@ -62,5 +62,8 @@ fn shape(run: &str) -> (String, Vec<String>) {
     };
     let (mut progress, rest): (Vec<&str>, Vec<&str>) = run.lines().partition(|line| line.starts_with('['));
     progress.sort_by_key(|line| line.split_once(']').map(|(_, what)| what));
+    let longest = |line: &str| line.trim_start().starts_with("longest:");
+    let rest: Vec<&str> =
+        rest.into_iter().map(|line| if longest(line) { "longest:" } else { line }).collect();
     (words(&rest.join(" ")), progress.into_iter().map(words).collect())
 }
