@@ -106,6 +106,9 @@ pub enum Body {
         after_ms: u64,
         /// Why it failed.
         error: Error,
+        /// Whether the provider was never asked to change anything so far.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// A step is done: the provider observed it done.
     StepDone {

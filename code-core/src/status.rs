@@ -256,10 +256,13 @@ impl State {
                 record.untouched = false;
                 record.started.get_or_insert(event.at);
             }),
-            Body::StepRetries { step, undo, error, .. } => self.record(step.index(), *undo, |record| {
-                record.phase = Phase::Retrying;
-                record.error = Some(error.clone());
-            }),
+            Body::StepRetries { step, undo, error, untouched, .. } => {
+                self.record(step.index(), *undo, |record| {
+                    record.phase = Phase::Retrying;
+                    record.untouched = *untouched;
+                    record.error = Some(error.clone());
+                });
+            }
             Body::StepDone { step, undo, live, .. } => {
                 self.record(step.index(), *undo, |record| {
                     record.phase = Phase::Done;

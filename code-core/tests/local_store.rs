@@ -188,7 +188,7 @@ fn any_body() -> impl Strategy<Value = Body> {
             Body::StepStarted { run, step, undo, attempt, key: Key(key) }
         }),
         (run(), step(), any::<u64>(), any_error()).prop_map(|(run, step, after_ms, error)| {
-            Body::StepRetries { run, step, undo: false, attempt: 1, after_ms, error }
+            Body::StepRetries { run, step, undo: false, attempt: 1, after_ms, error, untouched: false }
         }),
         (run(), step(), any::<bool>(), prop::option::of(any_live()))
             .prop_map(|(run, step, undo, live)| Body::StepDone { run, step, undo, live }),

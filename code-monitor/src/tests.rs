@@ -110,7 +110,10 @@ impl<'a> Journal<'a> {
 
     pub(crate) fn retries(&mut self, ms: i64, step: u32, attempt: u32, after_ms: u64) {
         let (run, step, error) = (RunId(1), StepId(step), self.error());
-        self.push(ms, Body::StepRetries { run, step, undo: false, attempt, after_ms, error });
+        self.push(
+            ms,
+            Body::StepRetries { run, step, undo: false, attempt, after_ms, error, untouched: false },
+        );
     }
 
     pub(crate) fn fails(&mut self, ms: i64, step: u32) {

@@ -320,14 +320,11 @@ impl Driver {
             Command::Start { step, undo, attempt } => {
                 Body::StepStarted { run, step, undo, attempt, key: Key::of(self.plan.id, step, undo) }
             }
-            Command::Wake { step, undo, attempt, after } => Body::StepRetries {
-                run,
-                step,
-                undo,
-                attempt,
-                after_ms: millis(after),
-                error: failed.cloned().unwrap_or_else(unknown).0.error,
-            },
+            Command::Wake { step, undo, attempt, after } => {
+                let (Failed { error, .. }, untouched) = failed.cloned().unwrap_or_else(unknown);
+                let after_ms = millis(after);
+                Body::StepRetries { run, step, undo, attempt, after_ms, error, untouched }
+            }
             Command::GiveUp { step, undo } => {
                 let (Failed { error, left }, untouched) = failed.cloned().unwrap_or_else(unknown);
                 let address = self.plan.step(step).map(|s| s.address().to_string()).unwrap_or_default();

@@ -302,7 +302,7 @@ impl Scheduler {
         match input {
             Input::Begin => match self.mode {
                 Mode::Back => self.prepare_back(),
-                _ => self.prepare_forward(&mut out),
+                _ => self.prepare_forward(),
             },
             Input::Done(step) => {
                 self.leave(step);
@@ -338,8 +338,7 @@ impl Scheduler {
         &mut self.table()[step.index()]
     }
 
-    fn prepare_forward(&mut self, out: &mut Vec<Command>) {
-        self.skip_what_needs_the_skipped(out);
+    fn prepare_forward(&mut self) {
         for i in 0..self.graph.len() {
             let open = self.graph.needs(i).iter();
             let open = open.filter(|need| self.forward[**need as usize].phase != Phase::Done).count();
@@ -348,22 +347,6 @@ impl Scheduler {
             if open == 0 && matches!(self.forward[i].phase, Phase::Waiting | Phase::Started | Phase::Retrying)
             {
                 self.push(i);
-            }
-        }
-    }
-
-    /// What needs a step that a person had left out is left out too.
-    fn skip_what_needs_the_skipped(&mut self, out: &mut Vec<Command>) {
-        let mut skipped: Vec<usize> =
-            (0..self.graph.len()).filter(|i| self.forward[*i].phase == Phase::Skipped).collect();
-        while let Some(i) = skipped.pop() {
-            for k in 0..self.graph.needed_by(i).len() {
-                let next = self.graph.needed_by(i)[k];
-                if self.forward[next as usize].phase == Phase::Waiting {
-                    self.forward[next as usize].phase = Phase::Skipped;
-                    out.push(Command::Skip { step: StepId(next), why: "a step that it needs was left out" });
-                    skipped.push(next as usize);
-                }
             }
         }
     }
@@ -512,7 +495,11 @@ impl Scheduler {
     }
 
     fn skip_the_rest(&mut self, out: &mut Vec<Command>) {
-        let why = if self.failed && !self.cancelled { "a step failed" } else { "the run was stopped" };
+        let why = match (self.cancelled || self.ordered == Some(Decision::Abort), self.failed) {
+            (true, _) => "the run was stopped",
+            (_, true) => "a step failed",
+            _ => "a step that it needs was left out",
+        };
         for i in 0..self.forward.len() {
             if self.forward[i].phase == Phase::Waiting {
                 self.forward[i].phase = Phase::Skipped;
@@ -598,251 +585,4 @@ impl Phase {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    /// A small generator, so that one seed is one story (xorshift64*, Vigna 2016).
-    struct Dice(u64);
-
-    impl Dice {
-        fn roll(&mut self, below: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-        }
-    }
-
-    fn scheduler(
-        graph: Graph,
-        limits: Limits,
-        on_failure: OnFailure,
-        irreversible: &BTreeSet<usize>,
-    ) -> Scheduler {
-        let providers = limits.providers.len();
-        let nodes = (0..graph.len())
-            .map(|i| Node { provider: i % providers, duration: 1.0, reversible: !irreversible.contains(&i) })
-            .collect();
-        let retry = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
-        let rules = Rules { retry, on_failure, seed: 1, ..Rules::default() };
-        Scheduler::new(graph, nodes, limits, rules, &Start::default())
-    }
-
-    fn wide() -> Limits {
-        Limits { total: 100, cpu: 100, providers: vec![(100, Class::Io)] }
-    }
-
-    fn started(commands: &[Command]) -> Vec<(u32, bool)> {
-        let start = |c: &Command| match c {
-            Command::Start { step, undo, .. } => Some((step.0, *undo)),
-            _ => None,
-        };
-        commands.iter().filter_map(start).collect()
-    }
-
-    #[test]
-    fn the_critical_path_goes_first() {
-        // 0 alone; 1 → 2 → 3. With room for one, the chain begins.
-        let graph = Graph::new(4, [(2, 1), (3, 2)]).unwrap();
-        let mut scheduler =
-            scheduler(graph, Limits { total: 1, ..wide() }, OnFailure::RollBack, &BTreeSet::new());
-        let mut order = Vec::new();
-        let mut commands = scheduler.handle(NOW, Input::Begin);
-        while let [(step, false)] = started(&commands)[..] {
-            order.push(step);
-            commands = scheduler.handle(NOW, Input::Done(StepId(step)));
-        }
-        assert_eq!(order, [1, 2, 0, 3]);
-        assert_eq!(commands, [Command::End(Outcome::Succeeded)]);
-    }
-
-    #[test]
-    fn an_empty_run_succeeds_at_once() {
-        let graph = Graph::new(0, []).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        assert_eq!(scheduler.handle(NOW, Input::Begin), [Command::End(Outcome::Succeeded)]);
-    }
-
-    #[test]
-    fn a_failure_takes_back_what_was_done_in_reverse() {
-        let graph = Graph::new(3, [(1, 0), (2, 1)]).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(NOW, Input::Begin);
-        scheduler.handle(NOW, Input::Done(StepId(0)));
-        let commands =
-            scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
-        assert_eq!(
-            commands,
-            [
-                Command::GiveUp { step: StepId(1), undo: false },
-                Command::Skip { step: StepId(2), why: "a step failed" },
-                Command::TakeBack,
-                Command::Start { step: StepId(1), undo: true, attempt: 1 },
-            ]
-        );
-        assert_eq!(started(&scheduler.handle(NOW, Input::Done(StepId(1)))), [(0, true)]);
-        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
-    }
-
-    #[test]
-    fn what_changed_nothing_is_not_taken_back() {
-        let graph = Graph::new(2, [(1, 0)]).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(NOW, Input::Begin);
-        scheduler.handle(NOW, Input::Done(StepId(0)));
-        let failed = Input::Failed { step: StepId(1), retry: Retry::Never, untouched: true };
-        assert_eq!(started(&scheduler.handle(NOW, failed)), [(0, true)]);
-        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
-    }
-
-    #[test]
-    fn what_is_irreversible_is_not_called_rolled_back() {
-        let graph = Graph::new(2, [(1, 0)]).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &[0].into());
-        scheduler.handle(NOW, Input::Begin);
-        scheduler.handle(NOW, Input::Done(StepId(0)));
-        scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
-        assert_eq!(scheduler.handle(NOW, Input::Done(StepId(1))), [Command::End(Outcome::Failed)]);
-    }
-
-    #[test]
-    fn a_wait_of_the_way_forward_does_not_hurry_the_way_back() {
-        let graph = Graph::new(2, []).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(NOW, Input::Begin);
-        let wake = scheduler
-            .handle(NOW, Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
-        assert!(matches!(wake[..], [Command::Wake { undo: false, .. }]));
-        scheduler.handle(NOW, Input::Failed { step: StepId(1), retry: Retry::Never, untouched: false });
-        scheduler.handle(NOW, Input::Failed { step: StepId(0), retry: Retry::Transient, untouched: false });
-        assert_eq!(scheduler.handle(NOW, Input::Woke { step: StepId(0), undo: false }), []);
-        assert_eq!(started(&scheduler.handle(NOW, Input::Woke { step: StepId(0), undo: true })), [(0, true)]);
-    }
-
-    #[test]
-    fn a_cancelled_run_waits_for_what_runs_and_begins_nothing() {
-        let graph = Graph::new(2, [(1, 0)]).unwrap();
-        let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
-        scheduler.handle(NOW, Input::Begin);
-        assert_eq!(scheduler.handle(NOW, Input::Cancel), []);
-        let commands = scheduler.handle(NOW, Input::Done(StepId(0)));
-        assert_eq!(
-            commands,
-            [Command::Skip { step: StepId(1), why: "the run was stopped" }, Command::End(Outcome::Cancelled)]
-        );
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(500))]
-
-        /// One seed is one story: a graph, limits, failures, a stop. Whatever happens, the rules hold.
-        #[test]
-        fn the_rules_hold_in_every_story(seed in 1u64.., nodes in 1usize..40) {
-            let mut dice = Dice(seed);
-            let edges: Vec<(usize, usize)> = (1..nodes)
-                .flat_map(|i| {
-                    let count = dice.roll(3);
-                    (0..count).map(|_| (i, dice.roll(i))).collect::<Vec<_>>()
-                })
-                .collect();
-            let graph = Graph::new(nodes, edges.clone()).unwrap();
-            let classes = [Class::Io, Class::Cpu, Class::Mixed];
-            let providers: Vec<_> =
-                (0..1 + dice.roll(3)).map(|_| (1 + dice.roll(4), classes[dice.roll(3)])).collect();
-            let limits = Limits { total: 1 + dice.roll(8), cpu: 1 + dice.roll(3), providers: providers.clone() };
-            let on_failure = if dice.roll(4) == 0 { OnFailure::Stop } else { OnFailure::RollBack };
-            let irreversible: BTreeSet<usize> = (0..nodes).filter(|_| dice.roll(8) == 0).collect();
-            let failing = dice.roll(5);
-            let cancel_at = if dice.roll(4) == 0 { dice.roll(2 * nodes) } else { usize::MAX };
-            let mut scheduler = scheduler(graph, limits.clone(), on_failure, &irreversible);
-
-            let mut running: Vec<(StepId, bool)> = Vec::new();
-            let mut waits: Vec<(StepId, bool)> = Vec::new();
-            let (mut done, mut undone, mut gave_up) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            let mut back = false;
-            let mut outcome = None;
-            let mut commands = scheduler.handle(NOW, Input::Begin);
-            for turn in 0.. {
-                prop_assert!(turn < 100 * nodes + 100, "the run does not end");
-                for command in commands.drain(..) {
-                    prop_assert!(outcome.is_none(), "nothing follows the end");
-                    match command {
-                        Command::Start { step, undo, attempt } => {
-                            prop_assert_eq!(undo, back);
-                            prop_assert!(attempt <= 3);
-                            let i = step.index();
-                            if undo {
-                                prop_assert!(!irreversible.contains(&i) && !undone.contains(&i));
-                                let waits_for = |n: usize| {
-                                    (done.contains(&n) || gave_up.contains(&(n, false)))
-                                        && !irreversible.contains(&n)
-                                };
-                                for (later, _) in edges.iter().filter(|(_, need)| *need == i) {
-                                    prop_assert!(!waits_for(*later) || undone.contains(later)
-                                        || gave_up.contains(&(*later, true)));
-                                }
-                            } else {
-                                prop_assert!(!done.contains(&i));
-                                let needs = edges.iter().filter(|(later, _)| *later == i);
-                                prop_assert!(needs.into_iter().all(|(_, need)| done.contains(need)));
-                            }
-                            running.push((step, undo));
-                        }
-                        Command::Wake { step, undo, .. } => waits.push((step, undo)),
-                        Command::GiveUp { step, undo } => {
-                            gave_up.insert((step.index(), undo));
-                        }
-                        Command::Skip { step, .. } => prop_assert!(!done.contains(&step.index())),
-                        Command::TakeBack => {
-                            prop_assert!(running.is_empty());
-                            back = true;
-                        }
-                        Command::End(end) => outcome = Some(end),
-                        Command::Pause(_) | Command::Refuse { .. } | Command::Breaker { .. } => {}
-                    }
-                }
-                prop_assert!(running.len() <= limits.total);
-                for (provider, (most, _)) in providers.iter().enumerate() {
-                    let mine = running.iter().filter(|(s, _)| s.index() % providers.len() == provider);
-                    prop_assert!(mine.count() <= *most);
-                }
-                let computing = |(s, _): &&(StepId, bool)| providers[s.index() % providers.len()].1 != Class::Io;
-                prop_assert!(running.iter().filter(computing).count() <= limits.cpu);
-                if outcome.is_some() {
-                    break;
-                }
-                if turn == cancel_at {
-                    commands = scheduler.handle(NOW, Input::Cancel);
-                    continue;
-                }
-                let pick = dice.roll(running.len() + waits.len());
-                prop_assert!(running.len() + waits.len() > 0, "nothing can happen and the run is not over");
-                if pick >= running.len() {
-                    let (step, undo) = waits.swap_remove(pick - running.len());
-                    commands = scheduler.handle(NOW, Input::Woke { step, undo });
-                    continue;
-                }
-                let (step, undo) = running.swap_remove(pick);
-                commands = if dice.roll(10) < failing {
-                    let retry = [Retry::Never, Retry::Transient][dice.roll(2)];
-                    scheduler.handle(NOW, Input::Failed { step, retry, untouched: false })
-                } else {
-                    if undo { undone.insert(step.index()) } else { done.insert(step.index()) };
-                    scheduler.handle(NOW, Input::Done(step))
-                };
-            }
-            match outcome {
-                Some(Outcome::Succeeded) => prop_assert_eq!(done.len(), nodes),
-                Some(Outcome::RolledBack) => prop_assert!(done.is_subset(&undone)),
-                Some(Outcome::Failed) => prop_assert!(!gave_up.is_empty()),
-                Some(Outcome::Cancelled) => prop_assert!(cancel_at < usize::MAX),
-                Some(Outcome::Incomplete | Outcome::Paused) | None => prop_assert!(false, "no outcome"),
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! The engine on the memory implementations: every rule of a run, without a process or a file.
 
+mod way_back;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +24,7 @@ use crate::provider::{
 };
 use crate::scanner::{Finding, Verdict};
 use crate::spec::{Component, Origins, Replicas, Spec};
-use crate::{Address, Deployment, Digest, Host, Provider, RunId, Want};
+use crate::{Address, Deployment, Digest, Host, Provider, RunId, StepId, Want};
 
 /// A machine, what exists on it, and what is remembered: what outlives an engine.
 struct Bench {

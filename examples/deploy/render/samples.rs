@@ -297,6 +297,7 @@ pub(crate) fn events() -> Vec<(Seq, Event)> {
             attempt: 1,
             after_ms: 500,
             error: Error::new(ErrorKind::Failed, "sqlite::busy", "open the database").transient(),
+            untouched: false,
         },
         done(0, &[]),
         started(1, 2),
