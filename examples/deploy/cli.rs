@@ -17,6 +17,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::PROGRAM;
+use crate::complete::{Of, names};
 use crate::exit::Exit;
 
 const AFTER_HELP: &str = "\
@@ -102,10 +103,10 @@ pub struct Options {
     #[arg(long, global = true, env = "DEPLOY_PROJECT", value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// The environment, where the sentence does not say it
-    #[arg(long, short, global = true, env = "DEPLOY_ENVIRONMENT", value_name = "NAME")]
+    #[arg(long, short, global = true, env = "DEPLOY_ENVIRONMENT", value_name = "NAME", add = names(Of::Environments))]
     pub environment: Option<String>,
     /// The application, where the sentence does not say it [default: the project's name]
-    #[arg(long, global = true, env = "DEPLOY_APPLICATION", value_name = "NAME", hide_short_help = true)]
+    #[arg(long, global = true, env = "DEPLOY_APPLICATION", value_name = "NAME", hide_short_help = true, add = names(Of::Applications))]
     pub application: Option<String>,
     /// Take the spec from a YAML or JSON file instead of a sentence
     #[arg(long, global = true, env = "DEPLOY_SPEC", value_name = "FILE")]
@@ -114,7 +115,7 @@ pub struct Options {
     #[arg(long, global = true, env = "DEPLOY_ACCEPT", value_name = "ID", value_delimiter = ',')]
     pub accept: Vec<String>,
     /// Confirm what destroys data, by the name of the deployment
-    #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME")]
+    #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME", add = names(Of::Deployments))]
     pub confirm: Option<String>,
     /// Write how each step of the run ended to a file: .json or .csv
     #[arg(long, global = true, env = "DEPLOY_REPORT_FILE", value_name = "FILE", value_parser = report_file, hide_short_help = true)]
@@ -190,7 +191,7 @@ Examples:
   deploy logs web/release        what a step's tool wrote: a build, a migration")]
     Logs {
         /// Only this component, or the address of a step: `web`, `web/release`
-        #[arg(value_name = "COMPONENT|STEP")]
+        #[arg(value_name = "COMPONENT|STEP", add = names(Of::ComponentsAndSteps))]
         of: Option<String>,
         /// Go on as they write
         #[arg(long, short)]
@@ -221,7 +222,7 @@ Examples:
   deploy replay latest --json    its events, one JSON object a line")]
     Replay {
         /// `latest`, or the number of a run
-        #[arg(default_value = "latest")]
+        #[arg(default_value = "latest", add = names(Of::Runs))]
         run: Which,
     },
     /// [destructive] Take a deployment down; its data stays unless --delete-data
@@ -233,22 +234,25 @@ Examples:
     /// [changes] Stop components, and keep their data and addresses
     Stop {
         /// Only these components
+        #[arg(add = names(Of::Components))]
         components: Vec<String>,
     },
     /// [changes] Start components that were stopped
     Start {
         /// Only these components
+        #[arg(add = names(Of::Components))]
         components: Vec<String>,
     },
     /// [changes] Replace the processes of components by new ones
     Restart {
         /// Only these components
+        #[arg(add = names(Of::Components))]
         components: Vec<String>,
     },
     /// [changes] Go back to an earlier revision: planned and shown like any deployment
     Rollback {
         /// The revision [default: the last good one before the current]
-        #[arg(long, value_name = "REVISION")]
+        #[arg(long, value_name = "REVISION", add = names(Of::Revisions))]
         to: Option<u64>,
     },
     /// [changes] Go on with a run that stopped in the middle
@@ -256,6 +260,7 @@ Examples:
     /// [changes] Open a component's own shell: `connect db` opens the database's
     Connect {
         /// The component
+        #[arg(add = names(Of::Components))]
         component: String,
         /// What to hand on to the shell, after `--`
         #[arg(last = true)]
@@ -264,6 +269,7 @@ Examples:
     /// [read-only] What an error code means, and what to do
     Explain {
         /// The code, for example `gate::refused`; none: a list of all
+        #[arg(add = names(Of::Codes))]
         code: Option<String>,
     },
     /// [read-only] Which tools and providers are ready, what is missing, and how to get it
@@ -272,7 +278,12 @@ Examples:
     Report,
     /// [changes] Write a first spec into the project
     Init,
-    /// [read-only] Print the completions for a shell
+    /// [read-only] Print the completions for a shell, with live names
+    #[command(after_help = "\
+Examples:
+  source <(deploy completions bash)                 in ~/.bashrc
+  source <(deploy completions zsh)                  in ~/.zshrc
+  deploy completions fish | source                  in ~/.config/fish/config.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

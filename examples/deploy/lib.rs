@@ -11,6 +11,7 @@
 //! numbers for scripts, `compose` the one place where all crates come together.
 
 pub mod cli;
+pub mod complete;
 pub mod compose;
 pub mod exit;
 pub mod explain;
@@ -66,7 +67,7 @@ pub fn main_with(own: Own) -> ExitCode {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }));
     let args: Vec<_> = std::env::args_os().collect();
-    run(&args, own).into()
+    complete::complete(&args).unwrap_or_else(|| run(&args, own)).into()
 }
 
 /// Does what the command line says, and says how the program ends.

@@ -65,6 +65,11 @@ impl Called {
         Called { program, options: line, line: again }
     }
 
+    /// How a shell calls this program.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The same command once more, as it can be copied.
     pub fn again(&self) -> &str {
         &self.line

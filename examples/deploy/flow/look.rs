@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory;
 use code_core::engine::Proposal;
 use code_core::expr::plain;
 use code_core::intent::{Action, Intent};
@@ -16,7 +15,7 @@ use code_nlp::resolve::{Ask, Filter, resolve};
 use code_providers::{KeeperEvent, keeper_events};
 use serde_json::{Value, json};
 
-use crate::cli::{self, Cli};
+use crate::cli;
 use crate::exit::Exit;
 use crate::flow::propose::line;
 use crate::flow::sentence;
@@ -24,7 +23,7 @@ use crate::render::history::{Line, lines};
 use crate::render::{self, history as told, time, verdicts};
 use crate::session::Session;
 use crate::style::{Tone, cell, table};
-use crate::{PROGRAM, explain};
+use crate::{complete, explain};
 
 /// How every deployment is now.
 ///
@@ -287,9 +286,7 @@ pub fn commands(session: &Session) -> Result<Exit> {
 
 /// The completions for a shell.
 pub fn completions(session: &Session, shell: clap_complete::Shell) -> Exit {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
-    session.screen.page(&String::from_utf8_lossy(&script));
+    session.screen.page(&complete::registration(shell, session.called.program()));
     Exit::Done
 }
 

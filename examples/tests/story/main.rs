@@ -10,6 +10,7 @@
 
 mod basics;
 mod changes;
+mod completions;
 mod journal;
 mod lines;
 mod own;
