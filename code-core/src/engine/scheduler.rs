@@ -396,7 +396,8 @@ impl Scheduler {
                 if back { self.graph.needs(step.index()) } else { self.graph.needed_by(step.index()) }[k];
             let progress = &mut self.table()[next as usize];
             progress.open = progress.open.saturating_sub(1);
-            if progress.open == 0 && progress.phase == Phase::Waiting {
+            // It may have been begun in an earlier life, before what it waited for was tried again.
+            if progress.open == 0 && !progress.phase.is_over() {
                 self.push(next as usize);
             }
         }
@@ -514,7 +515,7 @@ impl Scheduler {
         }
         if self.mode == Mode::Back {
             // Everything was taken back only where nothing that was done is irreversible or failed to go back.
-            let clean = self.back.iter().all(|undo| undo.phase != Phase::Failed)
+            let clean = self.back.iter().all(|undo| matches!(undo.phase, Phase::Done | Phase::Skipped))
                 && (0..self.graph.len())
                     .all(|i| self.nodes[i].reversible || self.forward[i].phase != Phase::Done);
             return if clean { Outcome::RolledBack } else { Outcome::Failed };

@@ -138,3 +138,17 @@ fn a_cancelled_run_waits_for_what_runs_and_begins_nothing() {
         [Command::Skip { step: StepId(1), why: "the run was stopped" }, Command::End(Outcome::Cancelled)]
     );
 }
+
+#[test]
+fn an_undo_that_was_begun_waits_for_one_that_is_tried_again() {
+    let graph = Graph::new(2, [(1, 0)]).unwrap();
+    let done = Recorded { phase: Phase::Done, attempts: 1, ..Recorded::default() };
+    let undo = |phase| Recorded { phase, attempts: 1, ..Recorded::default() };
+    let undo = vec![undo(Phase::Started), undo(Phase::Retrying)];
+    let start = Start { steps: vec![done, done], undo, undoing: true, ordered: None };
+    let nodes = vec![Node { provider: 0, duration: 1.0, reversible: true }; 2];
+    let mut scheduler = Scheduler::new(graph, nodes, wide(), Rules::default(), &start);
+    assert_eq!(started(&scheduler.handle(NOW, Input::Begin)), [(1, true)]);
+    assert_eq!(started(&scheduler.handle(NOW, Input::Done(StepId(1)))), [(0, true)]);
+    assert_eq!(scheduler.handle(NOW, Input::Done(StepId(0))), [Command::End(Outcome::RolledBack)]);
+}

@@ -460,7 +460,7 @@ impl Story {
 #[test]
 fn the_rules_hold_in_every_story_and_every_transition_is_taken() {
     let mut runner =
-        TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) });
+        TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) });
     let taken = std::cell::RefCell::new(BTreeMap::<&str, usize>::new());
     let ran = runner.run(&(1u64.., 1usize..40), |(seed, nodes)| {
         let mut story = Story::new(seed, nodes);
