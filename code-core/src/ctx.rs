@@ -9,6 +9,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Deployment, Digest, Error, ErrorKind, Host, Key, Redactor, Result, Secret, SecretRef, Secrets};
+use crate::{harmless, redact};
+
+/// The longest line of a log, in bytes.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The surroundings of one call: its key, its machine, its secrets, and how to say how far it is.
 ///
@@ -150,9 +154,12 @@ impl Ctx {
     /// Says how far the call is.
     pub fn progress(&self, progress: Progress) {
         (self.progress)(match progress {
-            Progress::Said(text) => Progress::Said(self.redactor.redact(&text)),
-            Progress::Line(text) => Progress::Line(self.redactor.redact(&text)),
-            part => part,
+            Progress::Said(text) => Progress::Said(self.harmless(&text)),
+            // A log holds the tool's own bytes; only a line without an end is cut.
+            Progress::Line(text) => Progress::Line(self.redactor.redact(harmless::cut(&text, LONGEST_LINE))),
+            Progress::Part { done, total, unit } => {
+                Progress::Part { done, total, unit: self.harmless(&unit) }
+            }
         });
     }
 
@@ -164,14 +171,12 @@ impl Ctx {
     /// The value of a secret that this step names.
     ///
     /// # Errors
-    /// `secret::not-lent` where the step does not name it, `secret::unknown` where there is none.
+    /// `secret::not-lent` where the step does not name it, `secret::unknown` where there is none,
+    /// `secret::too-short` where it could not be taken out of texts.
     pub async fn secret(&self, name: &SecretRef) -> Result<Secret> {
         self.check_lent(name)?;
         match self.secrets.get(name).await? {
-            Some(secret) => {
-                self.redactor.learn(&secret);
-                Ok(secret)
-            }
+            Some(secret) => self.known(name, secret),
             None => {
                 Err(Error::new(ErrorKind::NotFound, "secret::unknown", format!("find the secret `{name}`"))
                     .help("deploy again: a secret that the deployment generates is made when it is missing"))
@@ -182,7 +187,7 @@ impl Ctx {
     /// The value of a secret that this step names, made by `make` where there is none yet.
     ///
     /// # Errors
-    /// `secret::not-lent` where the step does not name it.
+    /// `secret::not-lent` where the step does not name it, `secret::too-short`.
     pub async fn secret_or_make(
         &self,
         name: &SecretRef,
@@ -190,11 +195,9 @@ impl Ctx {
     ) -> Result<Secret> {
         self.check_lent(name)?;
         if let Some(secret) = self.secrets.get(name).await? {
-            self.redactor.learn(&secret);
-            return Ok(secret);
+            return self.known(name, secret);
         }
-        let secret = make()?;
-        self.redactor.learn(&secret);
+        let secret = self.known(name, make()?)?;
         self.secrets.put(name, secret.clone()).await?;
         Ok(secret)
     }
@@ -202,10 +205,10 @@ impl Ctx {
     /// Stores a secret output under a name of this step, and gives the reference to hand on.
     ///
     /// # Errors
-    /// `secret::not-lent` where the step does not name it.
+    /// `secret::not-lent` where the step does not name it, `secret::too-short`.
     pub async fn store_secret(&self, name: &SecretRef, value: Secret) -> Result<SecretRef> {
         self.check_lent(name)?;
-        self.redactor.learn(&value);
+        let value = self.known(name, value)?;
         self.secrets.put(name, value).await?;
         Ok(name.clone())
     }
@@ -217,6 +220,33 @@ impl Ctx {
     pub async fn forget_secret(&self, name: &SecretRef) -> Result<()> {
         self.check_lent(name)?;
         self.secrets.delete(name).await
+    }
+
+    /// Knows these secrets before anybody can write one into an answer. One that cannot be had cannot leak;
+    /// whoever asks for it is told why.
+    pub(crate) async fn learn(&self, names: &BTreeSet<SecretRef>) {
+        for name in names {
+            if let Ok(Some(secret)) = self.secrets.get(name).await {
+                self.redactor.learn(&secret);
+            }
+        }
+    }
+
+    /// A text of a tool, fit to be shown: without secrets, control sequences and hidden marks, and of a length
+    /// that a person reads.
+    pub(crate) fn harmless(&self, text: &str) -> String {
+        self.redactor.redact(&harmless::harmless(text))
+    }
+
+    /// The secret, which the redactor knows from now on.
+    fn known(&self, name: &SecretRef, secret: Secret) -> Result<Secret> {
+        if secret.expose().len() < redact::SHORTEST {
+            let message = format!("use the secret `{name}`: it is shorter than {} bytes", redact::SHORTEST);
+            return Err(Error::new(ErrorKind::Invalid, "secret::too-short", message)
+                .help("choose a longer one: what is so short cannot be told from other words in a log"));
+        }
+        self.redactor.learn(&secret);
+        Ok(secret)
     }
 
     fn check_lent(&self, name: &SecretRef) -> Result<()> {

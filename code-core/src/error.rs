@@ -143,9 +143,17 @@ impl Error {
     #[must_use]
     pub fn map_text(mut self, f: impl Fn(&str) -> String) -> Error {
         let inner = &mut *self.0;
+        // What is borrowed stands in the program; what is owned was read from somewhere.
+        let name = |name: &mut Cow<'static, str>| {
+            if let Cow::Owned(text) = name {
+                *text = f(text);
+            }
+        };
+        name(&mut inner.code);
         inner.message = f(&inner.message);
         inner.help = inner.help.as_deref().map(&f);
-        for (_, value) in &mut inner.context {
+        for (fact, value) in &mut inner.context {
+            name(fact);
             *value = f(value);
         }
         for cause in &mut inner.causes {

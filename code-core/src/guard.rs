@@ -1,17 +1,37 @@
-//! What stands between the engine and every provider, always: the contract, error context, spans.
+//! What stands between the engine and every provider, always: the contract, time, panics, secrets, spans.
+//!
+//! ```text
+//! engine ──▶ Guarded ── learns the secrets that the resource names ──▶ provider
+//!               ▲                                                        │ an answer, a panic, or nothing
+//!               └── in time? within the contract? no secret in it? ◀─────┘
+//!                   texts: no control sequences, of a length that a person reads
+//! ```
 //!
 //! The engine's builder wraps each provider in a [`Guarded`]; nobody has to remember to. A provider that
 //! breaks its contract in a way that can be seen from outside gets an error, and nothing that it said is used.
 
+mod clean;
+mod contract;
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use tracing::Instrument;
 
-use crate::provider::{
-    Action, Capabilities, Change, Failed, Health, Live, Observed, Provider, ProviderInfo, Resource,
-};
-use crate::{Ctx, Error, ErrorKind, Result};
+use crate::guard::clean::Clean;
+pub(crate) use crate::guard::contract::broken_promise;
+use crate::provider::{Capabilities, Change, Failed, Health, Live, Observed, Provider, ProviderInfo, Resource};
+use crate::{Ctx, Error, ErrorKind, Result, SecretRef};
+
+/// The longest that a look at one resource, or the plan of one change, may take.
+pub const LOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// The longest that a provider may take to say whether its tool is here and works.
+pub const HEALTH_LIMIT: Duration = Duration::from_secs(30);
 
 /// A provider whose answers are held against its contract.
 #[derive(Debug)]
@@ -23,15 +43,32 @@ impl Guarded {
         Guarded(provider)
     }
 
-    fn span(&self, call: &'static str, resource: &Resource) -> tracing::Span {
-        tracing::debug_span!("provider", name = %self.info().name, call, address = %resource.address)
+    fn name(&self) -> &str {
+        &self.0.info().name
     }
 
-    fn placed(&self, error: Error, resource: &Resource) -> Error {
+    fn span(&self, call: &'static str, resource: &Resource) -> tracing::Span {
+        tracing::debug_span!("provider", name = %self.name(), call, address = %resource.address)
+    }
+
+    /// The error, fit to be shown, with who and where.
+    fn placed(&self, ctx: &Ctx, error: Error, resource: &Resource) -> Error {
         let said: Vec<&str> = error.context().map(|(name, _)| name).collect();
         let (provider, address) = (!said.contains(&"provider"), !said.contains(&"address"));
-        let error = if provider { error.with("provider", &*self.info().name) } else { error };
+        let error = error.clean(ctx);
+        let error = if provider { error.with("provider", self.name()) } else { error };
         if address { error.with("address", resource.address.as_str()) } else { error }
+    }
+
+    /// An answer that is used only where it keeps the contract and gives no secret away.
+    fn checked<T: Clean>(&self, ctx: &Ctx, call: &str, answer: T, broken: Option<String>) -> Result<T> {
+        if let Some(what) = broken {
+            return Err(contract::error(call, self.name(), &ctx.harmless(&what)));
+        }
+        if answer.leaks(ctx) {
+            return Err(contract::leaked(call, self.name()));
+        }
+        Ok(answer.clean(ctx))
     }
 }
 
@@ -46,74 +83,103 @@ impl Provider for Guarded {
     }
 
     async fn health(&self, ctx: &Ctx) -> Result<Health> {
-        self.0.health(ctx).await
+        let health = answer(self.name(), "say whether it works", HEALTH_LIMIT, self.0.health(ctx)).await;
+        Ok(health.and_then(|health| health).map_err(|error| error.clean(ctx))?.clean(ctx))
     }
 
     async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
+        ctx.learn(&named(resource, last)).await;
+        let what = format!("look at `{}`", resource.address);
         let look = self.0.observe(ctx, resource, last).instrument(self.span("observe", resource));
-        look.await.map_err(|error| self.placed(error, resource))
+        let seen = answer(self.name(), &what, limit(ctx), look).await.and_then(|seen| seen);
+        let seen = seen.and_then(|seen| {
+            let broken = contract::of_observed(resource, &seen);
+            self.checked(ctx, &what, seen, broken)
+        });
+        seen.map_err(|error| self.placed(ctx, error, resource))
     }
 
     async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change> {
+        ctx.learn(&named(resource, live.live())).await;
+        let what = format!("plan `{}`", resource.address);
         let plan = self.0.plan(ctx, resource, live).instrument(self.span("plan", resource));
-        let change = plan.await.map_err(|error| self.placed(error, resource))?;
-        match broken(resource, &change) {
-            None => Ok(change),
-            Some(what) => {
-                let message = format!("plan `{}` with `{}`: {what}", resource.address, self.info().name);
-                Err(Error::new(ErrorKind::Bug, "provider::broken-contract", message)
-                    .help("report it to the author of the provider"))
-            }
-        }
+        let change = answer(self.name(), &what, limit(ctx), plan).await.and_then(|change| change);
+        let change = change.and_then(|change| {
+            let broken = contract::of_change(resource, live, &change);
+            self.checked(ctx, &what, change, broken)
+        });
+        change.map_err(|error| self.placed(ctx, error, resource))
     }
 
     async fn apply(&self, ctx: &Ctx, change: &Change) -> Result<Option<Live>, Failed> {
-        let apply = self.0.apply(ctx, change).instrument(self.span("apply", &change.resource));
-        apply.await.map_err(|failed| Failed { error: self.placed(failed.error, &change.resource), ..failed })
+        let resource = &change.resource;
+        ctx.learn(&named(resource, change.prior.as_ref())).await;
+        let what = format!("change `{}`", resource.address);
+        let apply = self.0.apply(ctx, change).instrument(self.span("apply", resource));
+        // How long a change may take is the run's to say.
+        let done = caught(self.name(), &what, apply).await.map_err(Failed::from).and_then(|done| done);
+        let done = done.and_then(|live| {
+            let broken = live.as_ref().and_then(|live| contract::of_live(live));
+            // What it did is done, whatever is wrong with what it says.
+            let left = live.clone().map_or(Observed::Absent, |live| Observed::Present(live.clean(ctx)));
+            self.checked(ctx, &what, live, broken).map_err(|error| Failed { error, left })
+        });
+        done.map_err(|failed| Failed {
+            error: self.placed(ctx, failed.error, resource),
+            left: failed.left.clean(ctx),
+        })
     }
 }
 
-/// How a planned change breaks the contract of [`Provider`], where it does.
-fn broken(resource: &Resource, change: &Change) -> Option<&'static str> {
-    let planned = &change.resource;
-    let dropped = |(name, value): (&String, &crate::Expr)| {
-        planned.want.as_ref().and_then(|want| want.get(name)) != Some(value)
-    };
-    if planned.address != resource.address || planned.kind != resource.kind {
-        Some("it planned a change of another resource")
-    } else if planned.want.is_some() != resource.want.is_some() {
-        Some("it planned the opposite of what is wanted")
-    } else if resource.wanted().0.iter().any(dropped) {
-        Some("it dropped a wanted value")
-    } else if change.action == Action::Delete && resource.want.is_some() {
-        Some("it planned to delete what is wanted")
-    } else {
-        None
+/// The secrets that a resource names now, and named when it was seen last.
+fn named(resource: &Resource, last: Option<&Live>) -> BTreeSet<SecretRef> {
+    let mut names = resource.want.as_ref().map(crate::Want::secrets).unwrap_or_default();
+    if let Some(last) = last {
+        names.extend(last.was.secrets());
+        names.extend(crate::Want(last.outputs.clone()).secrets());
     }
+    names
+}
+
+/// How long a look may take: as long as the caller waits, and never longer than [`LOOK_LIMIT`].
+fn limit(ctx: &Ctx) -> Duration {
+    let left = ctx.deadline().map(|deadline| deadline.duration_since(ctx.host().now()));
+    left.map_or(LOOK_LIMIT, |left| Duration::try_from(left).unwrap_or_default().min(LOOK_LIMIT))
+}
+
+/// What a call comes back with, in time.
+pub(crate) async fn answer<T>(
+    who: &str,
+    what: &str,
+    limit: Duration,
+    call: impl Future<Output = T>,
+) -> Result<T> {
+    match tokio::time::timeout(limit, caught(who, what, call)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::new(
+            ErrorKind::Timeout,
+            "provider::hangs",
+            format!("{what}: `{who}` gave no answer within {} s", limit.as_secs()),
+        )
+        .help("see whether the tool or server behind it answers, and run the same command again")
+        .transient()),
+    }
+}
+
+/// What a call comes back with; a panic is a failure of that call alone.
+async fn caught<T>(who: &str, what: &str, call: impl Future<Output = T>) -> Result<T> {
+    AssertUnwindSafe(call).catch_unwind().await.map_err(|panic| {
+        let said = std::io::Error::other(said(&*panic));
+        Error::new(ErrorKind::Bug, "provider::panicked", format!("{what}: `{who}` panicked"))
+            .help("report it to the author of the provider")
+            .because(said)
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Want;
-    use crate::provider::Effects;
-
-    #[test]
-    fn a_change_that_breaks_the_contract_is_seen() {
-        let resource = Resource::new("web/part".parse().unwrap(), "memory", Want::new().with("port", 80u16));
-        let check = |change: Change, expect: Option<&str>| {
-            assert_eq!(broken(&resource, &change).map(|what| &what[..9]), expect.map(|what| &what[..9]));
-        };
-        let good = Change::create(&resource, Effects::none());
-        check(good.clone(), None);
-        let with = |f: fn(&mut Change)| {
-            let mut change = good.clone();
-            f(&mut change);
-            change
-        };
-        check(with(|c| c.action = Action::Delete), Some("it planned to delete"));
-        check(with(|c| c.resource.want = None), Some("it planned the opposite"));
-        check(with(|c| c.resource.want = Some(Want::new())), Some("it dropped a wanted value"));
-        check(with(|c| c.resource.kind = "other".into()), Some("it planned a change of another"));
-    }
-}
+mod tests;

@@ -70,6 +70,7 @@ pub mod event;
 pub mod expr;
 pub mod graph;
 pub mod guard;
+mod harmless;
 pub mod host;
 pub mod id;
 pub mod intent;
