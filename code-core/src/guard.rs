@@ -25,11 +25,14 @@ use tracing::Instrument;
 
 use crate::guard::clean::Clean;
 pub(crate) use crate::guard::contract::broken_promise;
-use crate::provider::{Capabilities, Change, Failed, Health, Live, Observed, Provider, ProviderInfo, Resource};
-use crate::{Ctx, Error, ErrorKind, Result, SecretRef};
+use crate::provider::{
+    Capabilities, Change, Failed, Health, Live, Observed, Provider, ProviderInfo, Resource,
+};
+use crate::scanner::{Report, Subject};
+use crate::{Ctx, Error, ErrorKind, Result, Scanner, SecretRef};
 
 /// The longest that a look at one resource, or the plan of one change, may take.
-pub const LOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
+pub const LOOK_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// The longest that a provider may take to say whether its tool is here and works.
 pub const HEALTH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -49,6 +52,15 @@ impl Guarded {
 
     fn span(&self, call: &'static str, resource: &Resource) -> tracing::Span {
         tracing::debug_span!("provider", name = %self.name(), call, address = %resource.address)
+    }
+
+    /// Before a look: the secrets that may come up are known, and none of them was written into what is wanted.
+    async fn prepare(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<()> {
+        ctx.learn(&named(resource, last)).await;
+        match &resource.want {
+            Some(want) if want.leaks(ctx) => Err(self.placed(ctx, contract::in_plain(resource), resource)),
+            _ => Ok(()),
+        }
     }
 
     /// The error, fit to be shown, with who and where.
@@ -88,7 +100,7 @@ impl Provider for Guarded {
     }
 
     async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
-        ctx.learn(&named(resource, last)).await;
+        self.prepare(ctx, resource, last).await?;
         let what = format!("look at `{}`", resource.address);
         let look = self.0.observe(ctx, resource, last).instrument(self.span("observe", resource));
         let seen = answer(self.name(), &what, limit(ctx), look).await.and_then(|seen| seen);
@@ -100,7 +112,7 @@ impl Provider for Guarded {
     }
 
     async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change> {
-        ctx.learn(&named(resource, live.live())).await;
+        self.prepare(ctx, resource, live.live()).await?;
         let what = format!("plan `{}`", resource.address);
         let plan = self.0.plan(ctx, resource, live).instrument(self.span("plan", resource));
         let change = answer(self.name(), &what, limit(ctx), plan).await.and_then(|change| change);
@@ -117,7 +129,8 @@ impl Provider for Guarded {
         let what = format!("change `{}`", resource.address);
         let apply = self.0.apply(ctx, change).instrument(self.span("apply", resource));
         // How long a change may take is the run's to say.
-        let done = caught(self.name(), &what, apply).await.map_err(Failed::from).and_then(|done| done);
+        let lost = |error| Failed { error, left: Observed::Unknown("the call did not come back".to_owned()) };
+        let done = caught(self.name(), &what, apply).await.map_err(lost).and_then(|done| done);
         let done = done.and_then(|live| {
             let broken = live.as_ref().and_then(|live| contract::of_live(live));
             // What it did is done, whatever is wrong with what it says.
@@ -147,13 +160,14 @@ fn limit(ctx: &Ctx) -> Duration {
     left.map_or(LOOK_LIMIT, |left| Duration::try_from(left).unwrap_or_default().min(LOOK_LIMIT))
 }
 
+/// What a scanner says, as a provider's answer: in time, and fit to be shown.
+pub(crate) async fn judged(ctx: &Ctx, scanner: &dyn Scanner, subject: Subject<'_>) -> Result<Report> {
+    let report = answer(scanner.name(), "judge", limit(ctx), scanner.scan(ctx, subject)).await;
+    report.and_then(|report| report).map(|report| report.clean(ctx)).map_err(|error| error.clean(ctx))
+}
+
 /// What a call comes back with, in time.
-pub(crate) async fn answer<T>(
-    who: &str,
-    what: &str,
-    limit: Duration,
-    call: impl Future<Output = T>,
-) -> Result<T> {
+async fn answer<T>(who: &str, what: &str, limit: Duration, call: impl Future<Output = T>) -> Result<T> {
     match tokio::time::timeout(limit, caught(who, what, call)).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::new(
@@ -178,7 +192,8 @@ async fn caught<T>(who: &str, what: &str, call: impl Future<Output = T>) -> Resu
 
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 #[cfg(test)]

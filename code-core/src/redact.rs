@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!            learn                                       redact
-//! secret ──▶ forms: plain, each line, hex, base64        text ──▶ views: as it is, escapes taken off
-//!              │                                                    │     (up to four times), lines joined
+//! secret ──▶ forms: plain, each line                     text ──▶ views: as it is, and with up to four
+//!              │                                                    │     encodings taken off, one in the other
 //!              ▼                                                    ▼
 //!         fingerprints: (hash of the first 8 bytes, ◀──look up── a window of 8 bytes, moved on byte by byte
 //!                        length, keyed digest)                      │
@@ -33,9 +33,9 @@ pub const REDACTED: &str = "[redacted]";
 /// lent: see [`Ctx::secret`](crate::Ctx::secret).
 pub const SHORTEST: usize = 8;
 
-/// Knows the secrets that were lent, and takes them out of every text that leaves the engine: plain,
-/// line by line, JSON-escaped (also twice), URL-encoded (also in part), quoted for a shell, as HTML or a
-/// string literal, hexadecimal, and base64 in both alphabets and inside a longer text.
+/// Knows the secrets that were lent, and takes them out of every text that leaves the engine: plain, line by
+/// line, JSON-escaped, URL-encoded, quoted for a shell, as HTML or a string literal, hexadecimal, base64 in
+/// both alphabets, all of that also in part, inside a longer text, and up to four of them one in the other.
 ///
 /// Cheap to clone; clones share what they know.
 #[derive(Clone, Default)]
@@ -45,7 +45,8 @@ impl Redactor {
     /// Knows this secret from now on, where it is not too short to be looked for.
     pub fn learn(&self, secret: &Secret) {
         let value = secret.expose();
-        if value.len() < SHORTEST || self.read(|known| known.form_at(value.as_bytes(), 0) == Some(value.len()))
+        if value.len() < SHORTEST
+            || self.read(|known| known.form_at(value.as_bytes(), 0) == Some(value.len()))
         {
             return;
         }
@@ -80,10 +81,7 @@ impl Redactor {
             if known.is_empty() || text.len() < SHORTEST {
                 return Vec::new();
             }
-            let mut found = known.find(&View::plain(text));
-            for view in views::of(text) {
-                found.extend(known.find(&view));
-            }
+            let found = views::of(text).iter().flat_map(|view| known.find(view)).collect();
             merged(text, found)
         })
     }
@@ -103,8 +101,9 @@ impl fmt::Debug for Redactor {
 struct Known {
     hasher: RandomState,
     key: [u8; 32],
-    /// One bit for each value of the first 16 bits of a window's hash: most windows end here.
+    /// One bit for each 16 bits that the first four bytes of a form come to: most windows end here.
     marks: Vec<u64>,
+    mix: u32,
     /// By the hash of a form's first window: its length and its keyed digest, the longest first.
     forms: HashMap<u64, Vec<(usize, blake3::Hash)>>,
 }
@@ -116,7 +115,8 @@ impl Default for Known {
         for (i, part) in key.chunks_mut(8).enumerate() {
             part.copy_from_slice(&hasher.hash_one(i).to_le_bytes());
         }
-        Known { hasher, key, marks: vec![0; 1 << 10], forms: HashMap::new() }
+        let mix = hasher.hash_one("mix") as u32 | 1;
+        Known { hasher, key, marks: vec![0; 1 << 10], mix, forms: HashMap::new() }
     }
 }
 
@@ -125,32 +125,40 @@ impl Known {
         self.forms.is_empty()
     }
 
-    fn hash(&self, bytes: &[u8], at: usize) -> Option<u64> {
+    fn window(bytes: &[u8], at: usize) -> Option<u64> {
         let window: [u8; SHORTEST] = bytes.get(at..at + SHORTEST)?.try_into().ok()?;
-        Some(self.hasher.hash_one(u64::from_le_bytes(window)))
+        Some(u64::from_le_bytes(window))
+    }
+
+    /// The place of a window's bit in `marks`.
+    fn mark(&self, window: u64) -> (usize, u64) {
+        let sixteen = (window as u32).wrapping_mul(self.mix) >> 16;
+        ((sixteen >> 6) as usize, 1 << (sixteen & 63))
     }
 
     fn insert(&mut self, form: &[u8]) {
-        let Some(hash) = self.hash(form, 0) else { return };
+        let Some(window) = Known::window(form, 0) else { return };
+        let (word, bit) = self.mark(window);
+        self.marks[word] |= bit;
         let one = (form.len(), blake3::keyed_hash(&self.key, form));
-        let forms = self.forms.entry(hash).or_default();
+        let forms = self.forms.entry(self.hasher.hash_one(window)).or_default();
         if !forms.contains(&one) {
             forms.push(one);
             forms.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-            self.marks[(hash >> 54) as usize] |= 1 << ((hash >> 48) & 63);
         }
     }
 
     /// The length of the longest form that begins at a place.
     fn form_at(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        let hash = self.hash(bytes, at)?;
-        if self.marks[(hash >> 54) as usize] & (1 << ((hash >> 48) & 63)) == 0 {
+        let window = Known::window(bytes, at)?;
+        let (word, bit) = self.mark(window);
+        if self.marks[word] & bit == 0 {
             return None;
         }
         let fits = |(length, digest): &&(usize, blake3::Hash)| {
             bytes.get(at..at + length).is_some_and(|form| blake3::keyed_hash(&self.key, form) == *digest)
         };
-        self.forms.get(&hash)?.iter().find(fits).map(|(length, _)| *length)
+        self.forms.get(&self.hasher.hash_one(window))?.iter().find(fits).map(|(length, _)| *length)
     }
 
     /// The places in the text that a view shows a form at.

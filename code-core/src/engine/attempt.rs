@@ -106,6 +106,13 @@ impl Attempt {
         }
     }
 
+    /// How what exists now breaks what was announced, where nothing about the change was open: what depends on
+    /// it was planned with that.
+    fn broken_promise(&self, live: &Live) -> Option<String> {
+        let step = self.plan.step(self.step).filter(|step| !self.undo && step.symbolic.is_none())?;
+        crate::guard::broken_promise(&step.change, live)
+    }
+
     /// Nothing is believed without evidence: after the change the resource is observed as wanted.
     async fn evidence(&self, provider: &dyn Provider, live: Option<Live>) -> Result<Option<Live>, Failed> {
         let last = live.as_ref().or(self.last.as_ref());
@@ -120,10 +127,11 @@ impl Attempt {
             (Observed::NotYet(needed), _) => format!("`{needed}`, which it needs, is not there"),
             (Observed::Present(live), Some(_)) => {
                 let change = provider.plan(&self.ctx, &self.resource, &observed).await?;
-                if change.action == Action::Keep {
-                    return Ok(Some(live.clone()));
+                match self.broken_promise(live) {
+                    None if change.action == Action::Keep => return Ok(Some(live.clone())),
+                    Some(what) if change.action == Action::Keep => what,
+                    _ => format!("it would have to be changed again ({}: {})", change.action, change.why),
                 }
-                format!("it would have to be changed again ({}: {})", change.action, change.why)
             }
         };
         let error = Error::new(

@@ -11,7 +11,8 @@ use crate::engine::retry::RetryPolicy;
 use crate::event::{OnFailure, Sink};
 use crate::guard::Guarded;
 use crate::{
-    Approver, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets, StateStore,
+    Approver, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Redactor, Result, Scanner, Secrets,
+    StateStore,
 };
 
 /// Collects the parts of an [`Engine`].
@@ -178,6 +179,7 @@ impl EngineBuilder {
                 retry: self.retry,
                 breaker: self.breaker,
                 on_failure: self.on_failure,
+                redactor: Redactor::default(),
             }),
         })
     }

@@ -9,11 +9,12 @@ use crate::checks::Policy;
 use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
 use crate::event::{Event, OnFailure, Sink};
+use crate::guard;
 use crate::provider::ReadOnly;
 use crate::scanner::{Finding, Report, Severity, Subject, Verdict};
 use crate::{
-    Approver, Ctx, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Result, Scanner, Secrets,
-    StateStore,
+    Approver, Ctx, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Redactor, Result, Scanner,
+    Secrets, StateStore,
 };
 
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Parts {
     pub(super) retry: RetryPolicy,
     pub(super) breaker: BreakerPolicy,
     pub(super) on_failure: OnFailure,
+    /// One for the engine: what was lent in one call may turn up in another.
+    pub(super) redactor: Redactor,
 }
 
 /// How many steps may run at once.
@@ -45,6 +48,7 @@ pub(super) struct Budget {
 impl Parts {
     pub(super) fn ctx(&self) -> Ctx {
         Ctx::new(Arc::clone(&self.host), Arc::clone(&self.secrets), &*self.state_dir)
+            .with_redactor(self.redactor.clone())
     }
 
     pub(super) fn provider(&self, kind: &str) -> Result<Arc<dyn Provider>> {
@@ -73,7 +77,7 @@ impl Parts {
     pub(super) async fn scan(&self, ctx: &Ctx, subject: Subject<'_>) -> Vec<Report> {
         let mut reports = Vec::new();
         for scanner in self.scanners.iter().filter(|scanner| scanner.looks_at(&subject)) {
-            reports.push(match scanner.scan(ctx, subject).await {
+            reports.push(match guard::judged(ctx, &**scanner, subject).await {
                 Ok(report) => report,
                 Err(error) => {
                     let message = format!("`{}` could not judge: {error}", scanner.name());

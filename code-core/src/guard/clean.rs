@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::expr::{Expr, Want, plain as text};
 use crate::provider::{Change, Effect, Effects, Failed, Health, Live, Observed, Promise, Reversal};
-use crate::{Ctx, Error, Expr, Want};
+use crate::scanner::Report;
+use crate::{Ctx, Error};
 
 /// An answer of a provider.
 pub(super) trait Clean: Sized {
@@ -61,19 +63,27 @@ impl<T: Clean> Clean for Option<T> {
     }
 }
 
+impl Clean for Want {
+    fn leaks(&self, ctx: &Ctx) -> bool {
+        in_all(ctx, &self.0)
+    }
+
+    fn clean(self, ctx: &Ctx) -> Want {
+        let plain = |(name, value)| (ctx.redactor().redact(String::as_str(&name)), plain(ctx, value));
+        Want(self.0.into_iter().map(plain).collect())
+    }
+}
+
 impl Clean for Live {
     fn leaks(&self, ctx: &Ctx) -> bool {
-        ctx.redactor().finds(&self.id) || in_all(ctx, &self.was.0) || in_all(ctx, &self.outputs)
+        ctx.redactor().finds(&self.id) || self.was.leaks(ctx) || in_all(ctx, &self.outputs)
     }
 
     fn clean(self, ctx: &Ctx) -> Live {
-        let all = |values: BTreeMap<String, Expr>| {
-            values.into_iter().map(|(name, value)| (ctx.redactor().redact(&name), plain(ctx, value))).collect()
-        };
         Live {
             id: ctx.redactor().redact(&self.id),
-            was: Want(all(self.was.0)),
-            outputs: all(self.outputs),
+            was: self.was.clean(ctx),
+            outputs: Want(self.outputs).clean(ctx).0,
             drift: self.drift.iter().map(|text| ctx.harmless(text)).collect(),
         }
     }
@@ -82,10 +92,9 @@ impl Clean for Live {
 impl Clean for Change {
     fn leaks(&self, ctx: &Ctx) -> bool {
         let promised = |(name, promise): (&String, &Promise)| {
-            ctx.redactor().finds(name)
-                || matches!(promise, Promise::Stays(value) if in_expr(ctx, value))
+            ctx.redactor().finds(name) || matches!(promise, Promise::Stays(value) if in_expr(ctx, value))
         };
-        let wanted = |want: &Option<Want>| want.as_ref().is_some_and(|want| in_all(ctx, &want.0));
+        let wanted = |want: &Option<Want>| want.as_ref().is_some_and(|want| want.leaks(ctx));
         wanted(&self.resource.want)
             || self.prior.leaks(ctx)
             || self.outputs.iter().any(promised)
@@ -96,7 +105,10 @@ impl Clean for Change {
     fn clean(self, ctx: &Ctx) -> Change {
         let effects = match self.effects {
             Effects::Exact(effects) => Effects::Exact(
-                effects.into_iter().map(|e| Effect { name: ctx.harmless(&e.name), ..e }).collect::<BTreeSet<_>>(),
+                effects
+                    .into_iter()
+                    .map(|e| Effect { name: ctx.harmless(&e.name), ..e })
+                    .collect::<BTreeSet<_>>(),
             ),
             Effects::Open { at_most, why } => Effects::Open { at_most, why: ctx.harmless(&why) },
         };
@@ -106,6 +118,23 @@ impl Clean for Change {
             reversible @ Reversal::Reversible(_) => reversible,
         };
         Change { effects, reversal, why: ctx.harmless(&self.why), prior: self.prior.clean(ctx), ..self }
+    }
+}
+
+impl Clean for Report {
+    fn clean(mut self, ctx: &Ctx) -> Report {
+        for finding in &mut self.findings {
+            finding.rule = ctx.harmless(&finding.rule);
+            finding.message = ctx.harmless(&finding.message);
+            finding.at = finding.at.as_deref().map(|at| ctx.harmless(at));
+            finding.help = finding.help.as_deref().map(|help| ctx.harmless(help));
+        }
+        for item in self.cost.iter_mut().flat_map(|cost| &mut cost.items) {
+            (item.at, item.why) = (ctx.harmless(&item.at), ctx.harmless(&item.why));
+            // What is no price is an unknown one, never a low one.
+            item.monthly = item.monthly.filter(|price| price.is_finite() && *price >= 0.0);
+        }
+        self
     }
 }
 
@@ -122,7 +151,11 @@ fn in_all(ctx: &Ctx, values: &BTreeMap<String, Expr>) -> bool {
 fn in_expr(ctx: &Ctx, expr: &Expr) -> bool {
     match expr {
         Expr::Known(value) => in_value(ctx, value),
-        Expr::Text(parts) => parts.iter().any(|part| in_expr(ctx, part)),
+        // Also where it is cut into parts.
+        Expr::Text(parts) => {
+            let whole: String = parts.iter().filter_map(Expr::known).map(|value| text(&value)).collect();
+            ctx.redactor().finds(&whole) || parts.iter().any(|part| in_expr(ctx, part))
+        }
         Expr::Secret(name) => ctx.redactor().finds(&name.0),
         Expr::Ref { output, .. } => ctx.redactor().finds(output),
     }

@@ -22,6 +22,13 @@ pub(super) fn leaked(call: &str, provider: &str) -> Error {
         .help("report it to the author of the provider: a secret is handed on by its name; nothing was written down")
 }
 
+/// The error of a secret that was written into what is wanted.
+pub(super) fn in_plain(resource: &Resource) -> Error {
+    let message = format!("use `{}` as it is wanted: the value of a secret stands in it", resource.address);
+    Error::new(ErrorKind::Refused, "secret::in-plain", message)
+        .help("take the value out of the settings and the request, and let the secret be used by its name")
+}
+
 /// How what was observed breaks it.
 pub(super) fn of_observed(resource: &Resource, observed: &Observed) -> Option<String> {
     match observed {

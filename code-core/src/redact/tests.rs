@@ -2,6 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: Vec<u8> = text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let digit = |six: &[u8]| {
+        let value = six.iter().chain(&[0; 6]).take(6).fold(0, |value, bit| value << 1 | bit);
+        char::from(DIGITS[usize::from(value)])
+    };
+    bits.chunks(6).map(digit).collect()
+}
+
 /// With all secrets of `secrets` known, `text` becomes `expect`.
 fn check(secrets: &[&str], text: &str, expect: &str) {
     let redactor = Redactor::default();
@@ -36,6 +46,8 @@ fn a_secret_is_found_in_every_form() {
         "cCLDpCBzL3crcmQ_w78",
         "cCLDpCBz\n    L3crcmQ/\r\nw78=",
         "cCLDpCBzL3crcmQ%2Fw78%3D",
+        // printf 'p"ä s/w+rd?ÿ' | base64 | base64
+        "Y0NMRHBDQnpMM2NyY21RL3c3OD0=",
     ] {
         let redactor = Redactor::default();
         redactor.learn(&Secret::new("p\"ä s/w+rd?ÿ"));
@@ -50,6 +62,7 @@ fn what_stands_around_a_secret_stays() {
     check(&["hunter22hunter"], "ähunter22hunterähunter22hunter", "ä[redacted]ä[redacted]");
     check(&["hunter22hunter"], "nothing here: 100 %, \\o/, &c. \"'", "nothing here: 100 %, \\o/, &c. \"'");
     check(&["hunter22hunter"], "hunter22", "hunter22");
+    check(&[r"a\$b\'long"], r"sh -c 'a\$b\'\''long'", "sh -c '[redacted]'");
     check(&["it's secret"], "sh -c 'login '\"'\"'it'\\''s secret'", "sh -c 'login '\"'\"'[redacted]'");
     // One secret is the beginning of another; they touch; they overlap.
     check(&["hunter22", "hunter22hunter"], "a hunter22hunter b hunter22 c", "a [redacted] b [redacted] c");
@@ -119,6 +132,29 @@ proptest! {
         redactor.learn(&Secret::new(&*secret));
         let redacted = redactor.redact(&format!("{before}<{written}>{after}"));
         prop_assert_eq!(redacted, format!("{before}<{REDACTED}>{after}"));
+    }
+
+    /// Wherever it stands in a longer text that is encoded, also twice, nothing of it is left to be decoded.
+    #[test]
+    fn what_is_encoded_with_other_things_is_found(
+        secret in "\\PC{8,30}",
+        before in "[ -~]{0,8}", after in "[ -~]{0,8}",
+        ways in prop::collection::vec(0usize..3, 1..4),
+    ) {
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let mut written = format!("{before}{secret}{after}");
+        for way in ways {
+            written = match way {
+                0 => hex(&written),
+                1 => serde_json::to_string(&written).unwrap(),
+                _ => base64(&written),
+            };
+        }
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new(&*secret));
+        let redacted = redactor.redact(&format!("token={written};"));
+        prop_assert!(redacted.contains(REDACTED), "{}", redacted);
+        prop_assert_eq!(redactor.redact(&redacted), redacted);
     }
 
     /// Whatever is known, a text without secrets is as it was, and redaction of what is redacted changes nothing.

@@ -1,13 +1,17 @@
-//! A text as it reads without its escapes, with the way back from each byte to where it stood.
+//! A text as it reads without its encodings, with the way back from each byte to where it stood.
 //!
 //! ```text
-//! text   p % 4 0 s s \ u 0 0 2 2 w
-//! view   p @     s s "           w      each byte knows its place in the text
+//! text   p % 4 0 s s \ u 0 0 2 2 w        Basic cEBzcyJ3
+//! view   p @     s s "           w              p@ss"w      each byte knows its place in the text
 //! ```
+//!
+//! Views are made of views: base64 of JSON in a URL is three encodings.
 
 use std::ops::Range;
 
-/// How often escapes are taken off: a JSON text in a JSON text in a URL is three.
+use crate::redact::SHORTEST;
+
+/// How many encodings, one in the other, are taken off.
 const LEVELS: usize = 4;
 
 /// A text as it reads in some way.
@@ -21,8 +25,7 @@ enum Shown<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The text as it is.
-    pub(super) fn plain(text: &'a str) -> View<'a> {
+    fn plain(text: &'a str) -> View<'a> {
         View(Shown::Plain(text))
     }
 
@@ -70,28 +73,88 @@ impl<'a> View<'a> {
         }
         differs.then_some(View(Shown::Decoded { bytes, places }))
     }
+
+    /// What runs of at least `shortest` digits of `bits` bits say as bytes. Where a run began before its secret
+    /// did, nobody knows where its bytes begin: it is read from each of its first `starts` digits.
+    fn decoded(
+        &self,
+        shortest: usize,
+        bits: usize,
+        starts: usize,
+        digit: impl Fn(u8) -> Option<u32>,
+    ) -> Option<View<'static>> {
+        let from = self.bytes();
+        let (mut bytes, mut places) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < from.len() {
+            let run = from[at..].iter().map_while(|byte| digit(*byte)).collect::<Vec<_>>();
+            for start in (0..starts).filter(|_| run.len() >= shortest) {
+                let digits = &run[start..];
+                let (mut read, mut stood) = (Vec::new(), Vec::new());
+                for byte in 0..digits.len() * bits / 8 {
+                    let (first, last) = (byte * 8 / bits, (byte * 8 + 7) / bits);
+                    let value = digits[first..=last].iter().fold(0, |value, digit| value << bits | digit);
+                    read.push((value >> ((last + 1) * bits - byte * 8 - 8)) as u8);
+                    stood.push(self.place(at + start + first..at + start + last + 1));
+                }
+                // What is no text was no text before, or is read from the wrong digit.
+                let mut next = 0;
+                for piece in read.utf8_chunks() {
+                    let text = piece.valid().len();
+                    if text >= SHORTEST {
+                        bytes.extend_from_slice(piece.valid().as_bytes());
+                        places.extend_from_slice(&stood[next..next + text]);
+                        // What stands on its two sides does not belong together.
+                        bytes.push(0);
+                        places.push(self.place(at..at + 1));
+                    }
+                    next += text + piece.invalid().len();
+                }
+            }
+            at += run.len().max(1);
+        }
+        (!bytes.is_empty()).then_some(View(Shown::Decoded { bytes, places }))
+    }
 }
 
-/// Every other way to read a text: with its escapes taken off once, twice …, and the same with its lines
-/// joined, because tools break long lines.
-pub(super) fn of(text: &str) -> Vec<View<'static>> {
-    let plain = View::plain(text);
-    let mut views = Vec::new();
-    let mut push_levels = |first: Option<View<'static>>| {
-        let mut next = first;
-        for _ in 0..LEVELS {
-            let Some(view) = next else { return };
-            next = view.through(unescaped);
-            views.push(view);
+/// Every way to read a text, the first as it is.
+pub(super) fn of(text: &str) -> Vec<View<'_>> {
+    let mut views = vec![View::plain(text)];
+    let mut done = 0;
+    for _ in 0..LEVELS {
+        let next: Vec<_> = views[done..].iter().flat_map(others).collect();
+        done = views.len();
+        for view in next {
+            // Line breaks before escapes or escapes before line breaks is often the same.
+            if !views.iter().any(|known| known.bytes() == view.bytes()) {
+                views.push(view);
+            }
         }
-    };
-    if text.bytes().any(|byte| matches!(byte, b'%' | b'\\' | b'&' | b'"')) {
-        push_levels(plain.through(unescaped));
-    }
-    if text.contains(['\n', '\r']) {
-        push_levels(plain.through(joined));
     }
     views
+}
+
+/// A view with one more encoding taken off: escapes, line breaks (tools break long lines), hexadecimal, base64.
+fn others(view: &View<'_>) -> Vec<View<'static>> {
+    let has = |what: &[u8]| view.bytes().iter().any(|byte| what.contains(byte));
+    let escapes = has(b"%\\&").then(|| view.through(unescaped)).flatten();
+    let quotes = has(b"'").then(|| view.through(unquoted)).flatten();
+    let lines = has(b"\r\n").then(|| view.through(joined)).flatten();
+    let hex = view.decoded(SHORTEST * 2, 4, 2, |byte| (byte as char).to_digit(16));
+    let base64 = view.decoded((SHORTEST * 8).div_ceil(6), 6, 4, sextet);
+    [escapes, quotes, lines, hex, base64].into_iter().flatten().collect()
+}
+
+/// The six bits of a digit of base64, of the standard alphabet or that for URLs (RFC 4648).
+fn sextet(byte: u8) -> Option<u32> {
+    Some(u32::from(match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    }))
 }
 
 /// A line break and the indentation after it are nothing.
@@ -102,13 +165,19 @@ fn joined(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     })
 }
 
-/// What an escape stands for, and its length: `%41`, `\"`, `\x41`, `\u0041`, `\u{41}`, `&quot;`, `&#65;`, and
-/// a quote that is taken out of a shell's quotes (`'\''`, `'"'"'`).
+/// A quote that is taken out of a shell's quotes, in which a backslash is nothing but one: `'\''`, `'"'"'`.
+fn unquoted(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    match rest {
+        [b'\'', b'\\', b'\'', b'\'', ..] => Some((b"'".to_vec(), 4)),
+        [b'\'', b'"', b'\'', b'"', b'\'', ..] => Some((b"'".to_vec(), 5)),
+        _ => None,
+    }
+}
+
+/// What an escape stands for, and its length: `%41`, `\"`, `\x41`, `\u0041`, `\u{41}`, `&quot;`, `&#65;`.
 fn unescaped(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     match rest {
         [b'%', high, low, ..] => Some((vec![hex(&[*high, *low])? as u8], 3)),
-        [b'\'', b'\\', b'\'', b'\'', ..] => Some((b"'".to_vec(), 4)),
-        [b'\'', b'"', b'\'', b'"', b'\'', ..] => Some((b"'".to_vec(), 5)),
         [b'\\', b'x', high, low, ..] if hex(&[*high, *low]).is_some() => {
             Some((vec![hex(&[*high, *low])? as u8], 4))
         }

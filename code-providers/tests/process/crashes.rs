@@ -81,7 +81,7 @@ async fn a_killed_keeper_is_replaced_and_its_processes_adopted() {
 async fn an_adopted_process_is_restarted_with_its_secrets() {
     let world = World::new();
     let name = code_core::SecretRef("password".into());
-    world.ctx.store_secret(&name, code_core::Secret::new("hunter2")).await.unwrap();
+    world.ctx.store_secret(&name, code_core::Secret::new("hunter22")).await.unwrap();
     let web = with(web("r1.0"), "env.TOKEN", code_core::Expr::secret("password"));
     let live = world.apply(&web).await;
     world.kill_keeper().await;
@@ -92,7 +92,7 @@ async fn an_adopted_process_is_restarted_with_its_secrets() {
         world.kept(&web).is_some_and(|kept| kept.phase == Phase::Ready && kept.restarts == 1)
     })
     .await;
-    assert_eq!(get(port_of(&live), "/env/TOKEN").await.1, "hunter2");
+    assert_eq!(get(port_of(&live), "/env/TOKEN").await.1, "hunter22");
 }
 
 async fn a_process_that_ended_unwatched_is_lost() {
