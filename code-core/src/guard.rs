@@ -132,7 +132,7 @@ impl Provider for Guarded {
         let lost = |error| Failed { error, left: Observed::Unknown("the call did not come back".to_owned()) };
         let done = caught(self.name(), &what, apply).await.map_err(lost).and_then(|done| done);
         let done = done.and_then(|live| {
-            let broken = live.as_ref().and_then(|live| contract::of_live(live));
+            let broken = live.as_ref().and_then(contract::of_live);
             // What it did is done, whatever is wrong with what it says.
             let left = live.clone().map_or(Observed::Absent, |live| Observed::Present(live.clean(ctx)));
             self.checked(ctx, &what, live, broken).map_err(|error| Failed { error, left })

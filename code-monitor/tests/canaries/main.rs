@@ -117,7 +117,7 @@ async fn leak(channel: Channel, secrets: &[String]) -> Sinks {
     }
     if let Some(run) = engine.state(&deployment).await.unwrap().run {
         let results = Results::of(&run);
-        read("results", serde_json::to_string(&results).unwrap() + &results.csv());
+        read("results", serde_json::to_string(&results).unwrap());
     }
     files(dir.path(), &mut |path, text| read(&format!("file {}", path.display()), text));
     sinks
