@@ -29,6 +29,7 @@ pub struct EngineBuilder {
     sinks: Vec<Arc<dyn Sink>>,
     approver: Option<Arc<dyn Approver>>,
     parallel: Option<usize>,
+    computing: Option<usize>,
     retry: RetryPolicy,
     breaker: BreakerPolicy,
     on_failure: OnFailure,
@@ -105,6 +106,13 @@ impl EngineBuilder {
         self
     }
 
+    /// How many of them may compute at once; as many as there are cores by default.
+    #[must_use]
+    pub fn computing(mut self, steps: usize) -> EngineBuilder {
+        self.computing = Some(steps);
+        self
+    }
+
     /// How often steps are tried.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> EngineBuilder {
@@ -162,7 +170,8 @@ impl EngineBuilder {
         {
             return Err(ambiguous(format!("have two scanners named `{}`", twice.name())));
         }
-        let cpu = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cpu = self.computing.unwrap_or_else(cores).max(1);
         Ok(Engine {
             parts: Arc::new(Parts {
                 state_dir: self.state_dir.ok_or_else(|| missing("a state directory"))?.into(),
