@@ -120,13 +120,16 @@ impl Driver {
         // Attempts get a token of their own, so that a failing journal can end them too.
         let stop = cancel.child_token();
         let mut tasks: JoinSet<Ended> = JoinSet::new();
-        let mut cancelled = false;
-        let commands = scheduler.handle(self.ctx.host().now(), Input::Begin);
+        // Asked to stop before anything began: then nothing does.
+        let mut cancelled = cancel.is_cancelled();
+        let first = if cancelled { Input::Cancel } else { Input::Begin };
+        let commands = scheduler.handle(self.ctx.host().now(), first);
         let mut outcome = self.turn(vec![(commands, None)], &mut tasks, &stop).await?;
         while outcome.is_none() {
             let mut ended = Vec::new();
             let host = self.ctx.host_arc();
             tokio::select! {
+                biased;
                 Some(one) = tasks.join_next() => ended.push(one),
                 () = cancel.cancelled(), if !cancelled => {}
                 () = host.sleep(KEEP), if !tasks.is_empty() => {}
@@ -166,6 +169,7 @@ impl Driver {
         let mut answer = approver.decide(&ctx, &run);
         let decided = loop {
             tokio::select! {
+                biased;
                 answer = &mut answer => break answer?,
                 () = cancel.cancelled() => return Ok(false),
                 () = ctx.host().sleep(KEEP) => self.keep().await?,
@@ -389,8 +393,9 @@ impl Driver {
                 let stop = stop.clone();
                 tasks.spawn(async move {
                     tokio::select! {
-                        () = host.sleep(after) => {}
+                        biased;
                         () = stop.cancelled() => {}
+                        () = host.sleep(after) => {}
                     }
                     Ended::Wait { step, undo }
                 });

@@ -787,3 +787,16 @@ async fn a_step_that_would_do_more_than_was_approved_does_not_run() {
         "not ours to take"
     );
 }
+
+#[tokio::test]
+async fn a_run_that_is_stopped_before_it_began_starts_nothing() {
+    let bench = Bench::new();
+    let engine = bench.engine();
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let done = engine.apply(&planned, bench.approve(&planned), &cancel).await.unwrap();
+    assert_eq!(done.outcome, Outcome::Cancelled);
+    assert_eq!(bench.world.count(Calling::Apply), 0);
+}
