@@ -55,6 +55,10 @@ impl Attempt {
             Next::Apply(change) => change,
             Next::Done(live) => return Ok(live),
         };
+        // Asked to stop while it looked, or the run may not write any more: then nothing is changed either.
+        if self.ctx.cancel().is_cancelled() {
+            return Err(stopped(&self.resource.address).into());
+        }
         self.applied.store(true, Ordering::SeqCst);
         kill::point("effect.before");
         let live = provider.apply(&self.ctx, &change).await?;
@@ -160,6 +164,12 @@ pub(super) fn surroundings(base: &Ctx, plan: &Plan, step: &Step, undo: bool, res
         }
     }
     base.clone().for_step(Key::of(plan.id, step.id, undo), secrets)
+}
+
+fn stopped(address: &Address) -> Error {
+    let message = format!("begin to change `{address}`: the run was stopped");
+    Error::new(ErrorKind::Cancelled, "step::stopped", message)
+        .help("run the same command again: nothing of this step was done")
 }
 
 fn in_doubt(address: &Address, why: &str, left: Observed) -> Failed {

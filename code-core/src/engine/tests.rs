@@ -800,3 +800,29 @@ async fn a_run_that_is_stopped_before_it_began_starts_nothing() {
     assert_eq!(done.outcome, Outcome::Cancelled);
     assert_eq!(bench.world.count(Calling::Apply), 0);
 }
+
+#[tokio::test]
+async fn a_step_that_still_looks_when_the_run_is_stopped_changes_nothing() {
+    let bench = Bench::new();
+    let engine = bench.engine();
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    // The web app waits for a value and looks before it is made: by then the disk is full.
+    let store = Arc::clone(&bench.store);
+    let id = planned.plan.steps.iter().find(|s| s.address() == &at("web/part.0")).unwrap().id;
+    #[derive(Debug)]
+    struct Full(Arc<MemoryStore>, crate::StepId, CancellationToken);
+    impl Sink for Full {
+        fn offer(&self, event: &Event) {
+            if matches!(event.body, Body::StepStarted { step, .. } if step == self.1) {
+                self.2.cancel();
+                self.0.fail_appends("shop/staging", 1);
+            }
+        }
+    }
+    let cancel = CancellationToken::new();
+    let full = Arc::new(Full(store, id, cancel.clone()));
+    let engine = bench.engine_with(|builder| builder.sink(full));
+    assert!(engine.apply(&planned, bench.approve(&planned), &cancel).await.is_err());
+    assert_eq!(bench.world.count_at(Calling::Apply, &at("web/part.0")), 0);
+}
