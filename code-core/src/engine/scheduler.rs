@@ -514,10 +514,10 @@ impl Scheduler {
             return Outcome::Cancelled;
         }
         if self.mode == Mode::Back {
-            // Everything was taken back only where nothing that was done is irreversible or failed to go back.
+            // Everything was taken back only where nothing failed to go back, and nothing was begun that is
+            // irreversible: also where that failed, it may have left something.
             let clean = self.back.iter().all(|undo| matches!(undo.phase, Phase::Done | Phase::Skipped))
-                && (0..self.graph.len())
-                    .all(|i| self.nodes[i].reversible || self.forward[i].phase != Phase::Done);
+                && (0..self.graph.len()).all(|i| self.nodes[i].reversible || !self.forward[i].touched());
             return if clean { Outcome::RolledBack } else { Outcome::Failed };
         }
         if self.failed {

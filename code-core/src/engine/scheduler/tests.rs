@@ -113,6 +113,15 @@ fn what_is_irreversible_is_not_called_rolled_back() {
 }
 
 #[test]
+fn what_is_irreversible_and_failed_is_not_called_rolled_back_either() {
+    let graph = Graph::new(1, []).unwrap();
+    let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &[0].into());
+    scheduler.handle(NOW, Input::Begin);
+    let failed = Input::Failed { step: StepId(0), retry: Retry::Never, untouched: false };
+    assert_eq!(scheduler.handle(NOW, failed).last(), Some(&Command::End(Outcome::Failed)));
+}
+
+#[test]
 fn a_wait_of_the_way_forward_does_not_hurry_the_way_back() {
     let graph = Graph::new(2, []).unwrap();
     let mut scheduler = scheduler(graph, wide(), OnFailure::RollBack, &BTreeSet::new());
