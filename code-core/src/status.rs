@@ -22,6 +22,9 @@ pub struct State {
     pub head: Seq,
     /// What exists, as last recorded.
     pub inventory: Inventory,
+    /// What may exist although it is not in the inventory: a step at it was begun, its run is over, and nobody
+    /// could tell what it left.
+    pub doubts: BTreeMap<Address, Resource>,
     /// The revisions that were rolled out, oldest first.
     pub revisions: Vec<Revision>,
     /// How many runs there were.
@@ -187,6 +190,8 @@ pub struct StepRecord {
     pub live: Option<Live>,
     /// Whether it failed before anything was changed.
     pub untouched: bool,
+    /// Whether it was begun and nobody could tell yet what it left.
+    pub in_doubt: bool,
 }
 
 impl StepRecord {
@@ -254,6 +259,7 @@ impl State {
                 record.phase = Phase::Started;
                 record.attempts = *attempt;
                 record.untouched = false;
+                record.in_doubt = true;
                 record.started.get_or_insert(event.at);
             }),
             Body::StepRetries { step, undo, error, untouched, .. } => {
@@ -268,6 +274,7 @@ impl State {
                     record.phase = Phase::Done;
                     record.ended = Some(event.at);
                     record.live.clone_from(live);
+                    record.in_doubt = false;
                     record.error = None;
                 });
                 self.note_live(step.index(), *undo, live.as_ref());
@@ -276,6 +283,8 @@ impl State {
             Body::StepFailed { step, undo, error, left, untouched, .. } => {
                 self.record(step.index(), *undo, |record| {
                     record.untouched = *untouched;
+                    record.in_doubt =
+                        !untouched && matches!(left, Observed::Unknown(_) | Observed::NotYet(_));
                     record.phase = Phase::Failed;
                     record.ended = Some(event.at);
                     record.error = Some(error.clone());
@@ -395,6 +404,13 @@ impl State {
 
     fn end(&mut self, at: Timestamp, outcome: Outcome) {
         let Some(run) = &mut self.run else { return };
+        for (step, (forward, back)) in run.plan.steps.iter().zip(run.steps.iter().zip(&run.undo)) {
+            let gone_back = back.phase == Phase::Done;
+            let in_doubt = back.in_doubt || (forward.in_doubt && !gone_back);
+            if in_doubt && !self.inventory.contains_key(step.address()) {
+                self.doubts.insert(step.address().clone(), step.change.resource.clone());
+            }
+        }
         run.ended = Some((at, outcome));
         run.paused = None;
         // Only now: data of a deployment that was not taken down after all is still in use.
@@ -426,6 +442,7 @@ impl State {
         let Some(run) = &self.run else { return };
         let Some(planned) = run.plan.steps.get(step) else { return };
         let address = planned.address().clone();
+        self.doubts.remove(&address);
         let Some(live) = live else {
             self.inventory.remove(&address);
             return;

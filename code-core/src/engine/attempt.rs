@@ -119,6 +119,7 @@ impl Attempt {
 
     /// Nothing is believed without evidence: after the change the resource is observed as wanted.
     async fn evidence(&self, provider: &dyn Provider, live: Option<Live>) -> Result<Option<Live>, Failed> {
+        let made = live.is_some();
         let last = live.as_ref().or(self.last.as_ref());
         let observed = provider.observe(&self.ctx, &self.resource, last).await?;
         let broken = match (&observed, &self.resource.want) {
@@ -145,7 +146,10 @@ impl Attempt {
         )
         .help("look at the step's log; if the tool reported success, report this to the provider's author")
         .with("provider", provider.info().name.clone());
-        Err(Failed { error, left: observed })
+        // One of the two is wrong, and nobody can say which.
+        let contradicted = made && observed == Observed::Absent;
+        let doubt = || Observed::Unknown("its provider made it, and does not see it".to_owned());
+        Err(Failed { error, left: if contradicted { doubt() } else { observed } })
     }
 }
 

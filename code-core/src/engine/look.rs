@@ -4,7 +4,7 @@ use futures::StreamExt;
 
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::provider::{Action, Health, Observed, ProviderInfo};
+use crate::provider::{Action, Health, Observed, ProviderInfo, Resource};
 use crate::runs::{PastRun, past_runs};
 use crate::status::{Recorded, Run, State};
 use crate::store::Seq;
@@ -57,7 +57,16 @@ impl Engine {
                 ResourceStatus { address: address.clone(), kind, kept, observed, drift }
             }
         });
-        let resources = futures::stream::iter(looks).buffered(16).collect().await;
+        let mut resources: Vec<ResourceStatus> = futures::stream::iter(looks).buffered(16).collect().await;
+        for doubted in state.doubts.values().filter(|d| !state.inventory.contains_key(&d.address)) {
+            let observed = self.look_for(&ctx, doubted).await;
+            if observed == Observed::Absent {
+                continue;
+            }
+            let drift = vec!["a step failed here, and nobody can say what it left".to_owned()];
+            let (address, kind) = (doubted.address.clone(), doubted.kind.clone());
+            resources.push(ResourceStatus { address, kind, kept: false, observed, drift });
+        }
         let revision = state.current().map(|revision| revision.number);
         Ok(Status {
             deployment: deployment.clone(),
@@ -123,6 +132,11 @@ impl Engine {
             all.push((provider.info().clone(), provider.health(&ctx).await));
         }
         all
+    }
+
+    async fn look_for(&self, ctx: &Ctx, doubted: &Resource) -> Observed {
+        let looked = async { self.parts.provider(&doubted.kind)?.observe(ctx, doubted, None).await };
+        looked.await.unwrap_or_else(|error| Observed::Unknown(error.to_string()))
     }
 
     async fn look(&self, ctx: &Ctx, address: &Address, recorded: &Recorded) -> (Observed, Vec<String>) {

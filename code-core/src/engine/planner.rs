@@ -91,6 +91,13 @@ impl Planner<'_> {
             }
             planned.push(self.unwanted(ctx, address, state, &mut seen).await?);
         }
+        for (address, doubted) in &state.doubts {
+            let retained = doubted.on_delete == OnDelete::Retain && !proposal.delete_data;
+            if wanted_addresses.contains(address) || state.inventory.contains_key(address) || retained {
+                continue;
+            }
+            planned.extend(self.doubted(ctx, doubted, &mut seen).await?);
+        }
 
         let steps = self.steps(planned, &wanted, state)?;
         Ok(Plan {
@@ -242,6 +249,23 @@ impl Planner<'_> {
         Ok(Planned { change, symbolic: None })
     }
 
+    /// What a step that failed may have left: deleted where it is there.
+    async fn doubted(&self, ctx: &Ctx, doubted: &Resource, seen: &mut Seen) -> Result<Option<Planned>> {
+        let provider = self.provider(&doubted.kind)?;
+        let resource = doubted.gone();
+        let observed = provider.observe(ctx, &resource, None).await?;
+        let planned = match &observed {
+            Observed::Unknown(why) => return Err(cannot_tell(&doubted.address, why)),
+            Observed::Absent => None,
+            Observed::Present(_) | Observed::NotYet(_) => {
+                let change = provider.plan(ctx, &resource, &observed).await?;
+                Some(Planned { change: change.why("left by a step that failed"), symbolic: None })
+            }
+        };
+        seen.push((doubted.address.clone(), observed));
+        Ok(planned)
+    }
+
     /// Steps with their edges: after what they need; a delete after everything that needed it; and what
     /// cannot be taken back after everything that does not wait for it.
     fn steps(&self, planned: Vec<Planned>, wanted: &[Resource], state: &State) -> Result<Vec<Step>> {
@@ -251,7 +275,11 @@ impl Planner<'_> {
             wanted.iter().map(|resource| (&resource.address, resource.dependencies())).collect();
         let needs_now = |address: &Address| now.get(address).cloned().unwrap_or_default();
         let needed_before = |address: &Address| -> BTreeSet<Address> {
-            state.inventory.get(address).map(|r| r.needs.iter().cloned().collect()).unwrap_or_default()
+            match (state.inventory.get(address), state.doubts.get(address)) {
+                (Some(recorded), _) => recorded.needs.iter().cloned().collect(),
+                (None, Some(doubted)) => doubted.dependencies(),
+                (None, None) => BTreeSet::new(),
+            }
         };
         let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
         for (i, one) in planned.iter().enumerate() {

@@ -826,3 +826,29 @@ async fn a_step_that_still_looks_when_the_run_is_stopped_changes_nothing() {
     assert!(engine.apply(&planned, bench.approve(&planned), &cancel).await.is_err());
     assert_eq!(bench.world.count_at(Calling::Apply, &at("web/part.0")), 0);
 }
+
+#[tokio::test]
+async fn what_a_failed_step_may_have_left_is_remembered_and_taken_away_when_it_is_not_wanted() {
+    let bench = Bench::new();
+    // It makes the part and loses its reply; from then on nobody can look.
+    bench.world.fail(&at("web/part.0"), Fault::AfterEffect, 1);
+    let hiding = bench.world.clone();
+    let hide = When(
+        |body| matches!(body, Body::StepRetries { .. }),
+        move || hiding.hide(&at("web/part.0"), Some("permission denied")),
+    );
+    let engine = bench.engine_with(|builder| builder.sink(Arc::new(hide)).on_failure(scheduler::OnFailure::Stop));
+    let planned =
+        engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert_eq!(done.outcome, Outcome::Failed);
+    assert!(!done.state.inventory.contains_key(&at("web/part.0")));
+    let listed = engine.status(&name()).await.unwrap().resources;
+    assert!(listed.iter().any(|resource| resource.address == at("web/part.0")), "it is listed in doubt");
+
+    bench.world.hide(&at("web/part.0"), None);
+    let without = shop_with(|spec| drop(spec.components.remove(0)));
+    assert_eq!(bench.deploy(&without).await.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(bench.world.get(&at("web/part.0")), None, "nothing is orphaned");
+    assert!(bench.engine().state(&name()).await.unwrap().doubts.is_empty());
+}
