@@ -837,7 +837,8 @@ async fn what_a_failed_step_may_have_left_is_remembered_and_taken_away_when_it_i
         |body| matches!(body, Body::StepRetries { .. }),
         move || hiding.hide(&at("web/part.0"), Some("permission denied")),
     );
-    let engine = bench.engine_with(|builder| builder.sink(Arc::new(hide)).on_failure(scheduler::OnFailure::Stop));
+    let engine =
+        bench.engine_with(|builder| builder.sink(Arc::new(hide)).on_failure(scheduler::OnFailure::Stop));
     let planned =
         engine.plan(&Proposal::of(shop(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
     let done = engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
