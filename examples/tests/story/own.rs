@@ -38,13 +38,46 @@ fn a_provider_of_ones_own_takes_part_in_a_deployment() {
     assert!(!file.exists());
 }
 
+#[test]
+fn a_program_of_ones_own_has_its_own_word() {
+    let world = World::new();
+    let (program, state) = (example("embed"), world.path("state"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let run = |replicas: u32| {
+        let web = json!({"name": "web", "kind": "web", "source": "sample", "port": port,
+            "replicas": {"min": replicas, "max": replicas}});
+        let spec =
+            json!({"version": 1, "application": "shop", "environment": "staging", "components": [web]});
+        let file = world.write("spec.json", &spec.to_string());
+        world.run_of(&program, &[state.to_str().unwrap(), file.to_str().unwrap()])
+    };
+    let answers = || http(&format!("http://127.0.0.1:{port}"), "GET", "/", "").0 == 200;
+    let first = run(2);
+    assert_eq!((first.code, first.out.as_str()), (0, "Succeeded: 4 resources\n"), "{first}");
+    assert!(answers());
+    assert_eq!(run(2).code, 0);
+    // Fewer would take one away: the hook declines, and everything stays.
+    let fewer = run(1);
+    assert!(fewer.code == 1 && fewer.err.contains("approval::declined"), "{fewer}");
+    assert!(answers());
+    assert_eq!(run(2).code, 0);
+    let said = world.run_of(&program, &[]);
+    assert!(said.code == 1 && said.err.contains("say STATE and SPEC.json"), "{said}");
+
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("embed.rs")).unwrap();
+    let code = |line: &&str| !line.is_empty() && !line.starts_with("//") && !line.starts_with("use ");
+    let count = source.lines().map(str::trim).filter(code).count();
+    assert!(count < 40, "it has {count} lines of code");
+    println!("figure: embed: {count} lines of code beside its imports");
+}
+
 /// Every piece of Rust in the README is a piece of an example that runs.
 #[test]
 fn the_readme_shows_the_examples_as_they_are() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("../README.md")).unwrap();
-    let examples = ["custom_provider.rs"];
-    let mut shown = [0; 1];
+    let examples = ["custom_provider.rs", "embed.rs"];
+    let mut shown = [0; 2];
     for piece in readme.split("```rust\n").skip(1) {
         let piece = lines(piece.split("```").next().unwrap());
         let of = examples.iter().position(|file| {

@@ -90,8 +90,7 @@ impl World {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
-        let output = self.command(args).output().expect("the binary runs");
-        Ended::of(args, output)
+        self.run_of(&binary(), args)
     }
 
     /// Runs a command that must end well.
@@ -101,9 +100,14 @@ impl World {
         ended
     }
 
+    /// Runs another program to its end.
+    pub(crate) fn run_of(&self, program: &Path, args: &[&str]) -> Ended {
+        Ended::of(args, self.command_of(program, args).output().expect("the program runs"))
+    }
+
     /// Runs another program, which must end well.
     pub(crate) fn ok_of(&self, program: &Path, args: &[&str]) -> Ended {
-        let ended = Ended::of(args, self.command_of(program, args).output().expect("the program runs"));
+        let ended = self.run_of(program, args);
         assert_eq!(ended.code, 0, "{}: {ended}", program.display());
         ended
     }
