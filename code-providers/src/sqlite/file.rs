@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use code_core::{Error, ErrorKind, Result, kill};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::url_of;
+
 /// What is found at a path.
 pub(super) enum Look {
     Nothing,
@@ -30,9 +32,14 @@ fn look_now(path: &Path) -> Look {
         Ok(found) if found.is_dir() => return Look::Damaged("it is a directory".to_owned()),
         Ok(_) => {}
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let read = Connection::open_with_flags(path, flags)
-        .and_then(|db| db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)));
+    // A plain reader of a database in WAL mode makes its two companions and leaves them. Where nobody has it open
+    // there are none, and a reader to whom it is immutable makes none.
+    let alone = || !companion(path, "-wal").exists();
+    let read = match alone() {
+        // Damage that was seen while somebody began to write may be none.
+        true => read(path, true).or_else(|error| if alone() { Err(error) } else { read(path, false) }),
+        false => read(path, false),
+    };
     match read {
         Ok(_) => Look::Sound,
         Err(error) => match error.sqlite_error_code() {
@@ -42,6 +49,26 @@ fn look_now(path: &Path) -> Look {
             _ => Look::Unreadable(format!("{}: {error}", path.display())),
         },
     }
+}
+
+/// Reads what every database has; `immutable` promises SQLite that nobody writes
+/// (<https://www.sqlite.org/uri.html>).
+fn read(path: &Path, immutable: bool) -> rusqlite::Result<i64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = match immutable {
+        true => {
+            let uri = format!("{}?immutable=1", url_of(path).replacen("sqlite://", "file:", 1));
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        false => Connection::open_with_flags(path, flags)?,
+    };
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Makes the database where there is none, and sets it up for several processes: readers and the one writer
@@ -73,9 +100,7 @@ pub(super) async fn delete(path: &Path) -> Result<()> {
     blocking(move || {
         // The database last: while it is there, a crash in between is seen and the delete is done again.
         for suffix in ["-wal", "-shm", ""] {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            match fs::remove_file(PathBuf::from(name)) {
+            match fs::remove_file(companion(&path, suffix)) {
                 Err(error) if error.kind() != Io::NotFound => {
                     return Err(Error::new(ErrorKind::Failed, "sqlite::delete", "delete a database")
                         .help("see who may write to its directory, and try again")

@@ -60,6 +60,21 @@ async fn a_database_is_made_kept_and_deleted() {
 }
 
 #[tokio::test]
+async fn looking_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a #1 shop?.sqlite3");
+    converge(&resource(&path), None).await.unwrap();
+    assert!(matches!(observe(&resource(&path), None).await, Observed::Present(_)));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    // While an app has it open, what the app has not yet brought into the file counts as well.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("CREATE TABLE t(x)").unwrap();
+    assert!(
+        matches!(observe(&resource(&path), None).await, Observed::Present(live) if live.drift.is_empty())
+    );
+}
+
+#[tokio::test]
 async fn only_its_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
