@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -78,17 +79,22 @@ struct Case {
 }
 
 impl Suite {
-    /// Each rule on what `bench` makes for it; a rule that is not done after `patience` is broken.
-    pub(super) fn new<B: 'static>(
+    /// Each rule on what `bench` makes for it, which `clear` clears afterwards; a rule that is not done after
+    /// `patience` is broken.
+    pub(super) fn new<B: Clone + Send + 'static>(
         rules: Vec<Rule<B>>,
         bench: impl Fn() -> Result<B, Objection> + Send + Sync + 'static,
+        clear: fn(B) -> BoxFuture<'static, ()>,
         patience: Duration,
     ) -> Suite {
         let bench = Arc::new(bench);
         let case = |(name, rule): Rule<B>| {
             let bench = Arc::clone(&bench);
             // The bench is made outside of a runtime, so that it may bring one of its own.
-            let judge = move || bench().and_then(|bench| in_time(rule(bench), patience));
+            let judge = move || {
+                let bench = bench()?;
+                in_time(rule(bench.clone()), clear(bench), patience)
+            };
             Case { name: name.to_owned(), judge: Arc::new(judge) }
         };
         Suite { cases: rules.into_iter().map(case).collect() }
@@ -174,13 +180,22 @@ fn judge(case: &Case) -> Judged {
     })
 }
 
-fn in_time(rule: BoxFuture<'static, Judged>, patience: Duration) -> Judged {
+fn in_time(rule: BoxFuture<'static, Judged>, clear: BoxFuture<'static, ()>, patience: Duration) -> Judged {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Objection::NotJudged(format!("no runtime: {error}")))?;
-    let judged = runtime.block_on(async { tokio::time::timeout(patience, rule).await });
+    let judged = runtime.block_on(async {
+        let judged = tokio::time::timeout(patience, AssertUnwindSafe(rule).catch_unwind()).await;
+        // Whether that goes well is the business of other rules.
+        let _ = tokio::time::timeout(patience, AssertUnwindSafe(clear).catch_unwind()).await;
+        judged
+    });
     // A call that hangs must not hold the others up.
     runtime.shutdown_background();
-    judged.unwrap_or_else(|_| Err(Objection::Broken(format!("it does not end within {patience:?}"))))
+    match judged {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => Err(Objection::Broken(format!("it does not end within {patience:?}"))),
+    }
 }
 
 /// How a call stands at one of its waits.

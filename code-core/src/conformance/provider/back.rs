@@ -1,5 +1,7 @@
 //! Taking back: a reversal names the state to return to, and returning to it brings back what was.
 
+use std::sync::Arc;
+
 use super::bench::Bench;
 use crate::Provider;
 use crate::conformance::Objection;
@@ -7,7 +9,7 @@ use crate::conformance::suite::{Judged, holds};
 use crate::provider::{Observed, Reversal};
 
 /// What was made goes again, or it is said that it stays.
-pub(super) async fn created<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn created<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let change = bench.plan(&resource, None).await?;
     if let Reversal::Reversible(to) = &change.reversal {
@@ -21,7 +23,7 @@ pub(super) async fn created<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// After a change was taken back, each value is what it was before.
-pub(super) async fn changed<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn changed<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let other = match (bench.changed(), bench.replaced()) {
         (Ok(other), _) | (Err(_), Ok(other)) => other,

@@ -15,8 +15,8 @@ use crate::conformance::Objection;
 use crate::memory::MemorySecrets;
 use crate::provider::{Change, Failed, Live, Observed, Resource};
 use crate::{
-    Ctx, Deployment, Digest, Error, ErrorKind, Host, Key, Progress, Provider, Result, Secret, SecretRef,
-    Secrets, StepId, Want,
+    Address, Ctx, Deployment, Digest, Error, ErrorKind, Host, Key, Progress, Provider, Result, Secret,
+    SecretRef, Secrets, StepId, Want,
 };
 
 pub(super) struct Bench<P> {
@@ -27,6 +27,8 @@ pub(super) struct Bench<P> {
     secrets: Arc<MemorySecrets>,
     keys: AtomicU32,
     heard: Arc<Mutex<Vec<String>>>,
+    /// What the rule asked about: it may exist.
+    asked: Mutex<BTreeMap<Address, Resource>>,
 }
 
 impl<P: Provider> Bench<P> {
@@ -36,15 +38,29 @@ impl<P: Provider> Bench<P> {
         // What runs as another user has to be able to enter.
         let opened = fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755));
         opened.map_err(|error| Objection::NotJudged(format!("no directory: {error}")))?;
+        let stored = |all: MemorySecrets, (name, value): (&String, &String)| all.with(name, value);
         Ok(Bench {
+            secrets: Arc::new(sample.secrets.iter().fold(MemorySecrets::new(), stored)),
             provider,
             sample,
             dir,
             deployment: Deployment::new("conformance", "test")?,
-            secrets: Arc::default(),
             keys: AtomicU32::new(1),
             heard: Arc::default(),
+            asked: Mutex::default(),
         })
+    }
+
+    /// Deletes what the rule made, as far as that can be done.
+    pub(super) async fn clear(&self) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for resource in asked.into_values() {
+            let Ok(Observed::Present(live)) = self.look(&resource, None).await else { continue };
+            if let Ok(change) = self.plan(&resource.gone(), Some(&live)).await {
+                // What stays lies in the directory that goes now.
+                let _ = self.apply(&change).await;
+            }
+        }
     }
 
     pub(super) fn scene(&self, nth: usize) -> Result<Scene> {
@@ -82,8 +98,8 @@ impl<P: Provider> Bench<P> {
     }
 
     /// Surroundings of a call that is no step: they lend what the resource names, as those of a step do.
-    pub(super) fn ctx(&self, resource: &Resource) -> Ctx {
-        self.step(resource, None)
+    pub(super) fn ctx(&self, resource: &Resource, last: Option<&Live>) -> Ctx {
+        self.step(resource, last)
     }
 
     /// Surroundings of a step of its own.
@@ -92,6 +108,10 @@ impl<P: Provider> Bench<P> {
     }
 
     pub(super) fn step_on(&self, host: Arc<dyn Host>, resource: &Resource, prior: Option<&Live>) -> Ctx {
+        if resource.want.is_some() {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.insert(resource.address.clone(), resource.clone());
+        }
         let mut lent = resource.wanted().secrets();
         if let Some(prior) = prior {
             lent.extend(prior.was.secrets());
@@ -117,6 +137,10 @@ impl<P: Provider> Bench<P> {
         let mut all = BTreeMap::new();
         let names: BTreeSet<SecretRef> = resource.wanted().secrets();
         for (i, name) in names.into_iter().enumerate() {
+            if let Some(known) = self.secrets.get(&name).await? {
+                all.insert(name, known);
+                continue;
+            }
             // Letters and digits only: a password that can stand in an address.
             let value = format!("canary{i}{}", &Digest::of(name.0.as_bytes()).to_string()[..24]);
             self.secrets.put(&name, Secret::new(value.clone())).await?;
@@ -126,13 +150,13 @@ impl<P: Provider> Bench<P> {
     }
 
     pub(super) async fn look(&self, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
-        self.provider.observe(&self.ctx(resource), resource, last).await
+        self.provider.observe(&self.ctx(resource, last), resource, last).await
     }
 
     /// Looks, and plans from what it sees.
     pub(super) async fn plan(&self, resource: &Resource, last: Option<&Live>) -> Result<Change> {
         let observed = self.look(resource, last).await?;
-        self.provider.plan(&self.ctx(resource), resource, &observed).await
+        self.provider.plan(&self.ctx(resource, last), resource, &observed).await
     }
 
     /// Applies under a key of its own.

@@ -1,5 +1,7 @@
 //! Applying: where it ends, how often it acts, and that all of it was announced.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
@@ -12,7 +14,7 @@ use crate::expr::{Expr, Want};
 use crate::provider::{Action, Change, Effects, Live, Observed, Promise, Resource};
 
 /// After `apply`, the resource is there, without drift, and each wanted value is what it was wanted to be.
-pub(super) async fn as_planned<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn as_planned<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, observed) = bench.converge(&resource, None).await?;
     let Observed::Present(live) = observed else {
@@ -32,7 +34,7 @@ fn is_so(live: &Live, resource: &Resource, before: &Want) -> Judged {
 }
 
 /// Planned again, what is as wanted is kept, without effects.
-pub(super) async fn kept<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn kept<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, live) = bench.made(&resource).await?;
     let again = bench.plan(&resource, Some(&live)).await?;
@@ -42,7 +44,7 @@ pub(super) async fn kept<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// A change that keeps, applied all the same, changes nothing.
-pub(super) async fn untouched<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn untouched<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, live) = bench.made(&resource).await?;
     let keep = Change::keep(&resource, &live);
@@ -55,7 +57,7 @@ pub(super) async fn untouched<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Two calls with one key have one effect: what is there afterwards is what the first one made.
-pub(super) async fn one_effect<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn one_effect<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let change = bench.plan(&resource, None).await?;
     let ctx = bench.step(&resource, None);
@@ -72,7 +74,7 @@ pub(super) async fn one_effect<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// A key that was done once is no proof that the resource is still there.
-pub(super) async fn no_proof<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn no_proof<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let change = bench.plan(&resource, None).await?;
     let ctx = bench.step(&resource, None);
@@ -88,7 +90,7 @@ pub(super) async fn no_proof<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Another value that can be changed in place is changed in place.
-pub(super) async fn updated<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn updated<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let (resource, changed) = (bench.resource()?, bench.changed()?);
     let (_, live) = bench.made(&resource).await?;
     let (change, observed) = bench.converge(&changed, Some(&live)).await?;
@@ -100,7 +102,7 @@ pub(super) async fn updated<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Another value that cannot be changed in place makes another one, and that is said.
-pub(super) async fn replaced<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn replaced<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let (resource, other) = (bench.resource()?, bench.replaced()?);
     let (_, first) = bench.made(&resource).await?;
     let (change, observed) = bench.converge(&other, Some(&first)).await?;
@@ -113,7 +115,7 @@ pub(super) async fn replaced<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What somebody else changed is not kept, and applying makes it as wanted again.
-pub(super) async fn drift<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn drift<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let Some(disturb) = bench.sample.disturb.clone() else {
         return Err(Objection::NotClaimed("the sample cannot `disturb` a resource".to_owned()));
     };
@@ -131,7 +133,7 @@ pub(super) async fn drift<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What was deleted is seen as absent.
-pub(super) async fn deleted<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn deleted<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, live) = bench.made(&resource).await?;
     let change = bench.plan(&resource.gone(), Some(&live)).await?;
@@ -143,7 +145,7 @@ pub(super) async fn deleted<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Deleting what is gone already succeeds with nothing left.
-pub(super) async fn deleted_twice<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn deleted_twice<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, live) = bench.made(&resource).await?;
     let change = bench.plan(&resource.gone(), Some(&live)).await?;
@@ -154,11 +156,11 @@ pub(super) async fn deleted_twice<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Deleting what never was succeeds, and announces nothing.
-pub(super) async fn never_was<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn never_was<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let gone = bench.resource()?.gone();
     let observed = bench.look(&gone, None).await?;
     holds!(observed == Observed::Absent, "what never was is seen as {observed:?}");
-    let change = bench.provider.plan(&bench.ctx(&gone), &gone, &observed).await;
+    let change = bench.provider.plan(&bench.ctx(&gone, None), &gone, &observed).await;
     let change = match change {
         Ok(change) => change,
         Err(error) => return Err(Objection::Broken(format!("it cannot be planned: {error:?}"))),
@@ -199,7 +201,7 @@ struct Told {
 }
 
 /// A change that touches something announced effects.
-pub(super) async fn announced<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn announced<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for Told { change, touched, .. } in story(&bench).await? {
         let silent = change.effects == Effects::none();
         holds!(!(touched && silent), "to {} it touched something, and announced nothing", change.action);
@@ -208,7 +210,7 @@ pub(super) async fn announced<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// A change after which something is gone, or is another one, announced that it takes something away.
-pub(super) async fn taking_away<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn taking_away<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for Told { change, before, now, touched } in story(&bench).await? {
         // An update may give what it changes another name.
         let gone = before.is_some() && now.is_none();
@@ -236,7 +238,7 @@ async fn outputs<P: Provider>(
 }
 
 /// An output that is said to stay has the value that was said.
-pub(super) async fn stays<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn stays<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for (promised, is) in outputs(&bench).await? {
         for (name, promise) in promised {
             let (Promise::Stays(said), Some(is)) = (promise, is.get(&name)) else { continue };
@@ -247,7 +249,7 @@ pub(super) async fn stays<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// An output that was promised is there, and known or a secret's name.
-pub(super) async fn promised<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn promised<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for (promised, is) in outputs(&bench).await? {
         for name in promised.keys() {
             let bound = is.get(name).is_some_and(Expr::is_bound);
@@ -258,7 +260,7 @@ pub(super) async fn promised<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// As many at once as it claims end as they would one by one.
-pub(super) async fn at_once<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn at_once<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let many = bench.provider.capabilities().concurrency.clamp(1, 8);
     let mut changes = Vec::new();
     for nth in 0..many {

@@ -1,5 +1,7 @@
 //! Looking and planning: what they must see, and must not do.
 
+use std::sync::Arc;
+
 use super::bench::Bench;
 use crate::Provider;
 use crate::conformance::Objection;
@@ -8,7 +10,7 @@ use crate::expr::Expr;
 use crate::provider::{Action, Observed};
 
 /// `info` never changes, whatever was done in between, and says who it is.
-pub(super) async fn identity<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn identity<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let before = bench.provider.info().clone();
     let resource = bench.resource()?;
     // Whether that goes well is the business of other rules.
@@ -20,7 +22,7 @@ pub(super) async fn identity<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// The kind of its resource is one of those that it claims.
-pub(super) async fn kinds<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn kinds<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let kind = bench.resource()?.kind;
     let claimed = bench.provider.capabilities().kinds;
     holds!(claimed.contains(&kind.as_str()), "`{kind}` is not among {claimed:?}");
@@ -28,7 +30,7 @@ pub(super) async fn kinds<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// `observe` and `plan` read only: before the resource exists, while it does, and of its end.
-pub(super) async fn reads_only<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn reads_only<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let before = bench.outside().await?;
     let change = bench.plan(&resource, None).await?;
@@ -44,7 +46,7 @@ pub(super) async fn reads_only<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// As long as nothing happens, what is observed is the same.
-pub(super) async fn steady<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn steady<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let (_, live) = bench.made(&resource).await?;
     let again = bench.look(&resource, Some(&live)).await?;
@@ -53,12 +55,12 @@ pub(super) async fn steady<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// `plan` gives the same change for the same resource and observation.
-pub(super) async fn deterministic<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn deterministic<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     for wanted in [resource.clone(), resource.gone()] {
         for _ in 0..2 {
             let observed = bench.look(&wanted, None).await?;
-            let plan = || async { bench.provider.plan(&bench.ctx(&wanted), &wanted, &observed).await };
+            let plan = || async { bench.provider.plan(&bench.ctx(&wanted, None), &wanted, &observed).await };
             let (first, second) = (plan().await?, plan().await?);
             holds!(first == second, "from {observed:?} it planned {first:?} and then {second:?}");
             let _ = bench.made(&resource).await;
@@ -68,7 +70,7 @@ pub(super) async fn deterministic<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// A planned change is of the same resource, and wants all that is wanted.
-pub(super) async fn keeps_values<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn keeps_values<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let change = bench.plan(&resource, None).await?;
     let planned = &change.resource;
@@ -86,17 +88,17 @@ pub(super) async fn keeps_values<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What does not exist is seen as absent, and its change is a creation.
-pub(super) async fn creates<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn creates<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let observed = bench.look(&resource, None).await?;
     holds!(observed == Observed::Absent, "before it is made, it is seen as {observed:?}");
-    let change = bench.provider.plan(&bench.ctx(&resource), &resource, &observed).await?;
+    let change = bench.provider.plan(&bench.ctx(&resource, None), &resource, &observed).await?;
     holds!(change.action == Action::Create, "it plans to {} what does not exist", change.action);
     Ok(())
 }
 
 /// A value that is not known yet is never made up: nothing is made of it.
-pub(super) async fn no_guess<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn no_guess<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let other = bench.scene(99)?.address();
     for name in resource.wanted().0.keys() {
@@ -117,7 +119,7 @@ pub(super) async fn no_guess<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What cannot be looked at is `Unknown`.
-pub(super) async fn no_answer<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn no_answer<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let Some(hide) = bench.sample.hide.clone() else {
         return Err(Objection::NotClaimed("the sample cannot `hide` a resource".to_owned()));
     };

@@ -33,10 +33,11 @@ pub fn provider<P: Provider>(
 ) -> Suite {
     let sample = sample.clone();
     let patience = sample.patience;
-    Suite::new(all(), move || Bench::new(fresh(), sample.clone()), patience)
+    let bench = move || Bench::new(fresh(), sample.clone()).map(Arc::new);
+    Suite::new(all(), bench, |bench| Box::pin(async move { bench.clear().await }), patience)
 }
 
-fn all<P: Provider>() -> Vec<Rule<Bench<P>>> {
+fn all<P: Provider>() -> Vec<Rule<Arc<Bench<P>>>> {
     rules![
         look::identity as "its_identity_never_changes",
         look::kinds as "it_claims_the_kinds_that_it_serves",

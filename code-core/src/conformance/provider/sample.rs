@@ -1,5 +1,6 @@
 //! How the suite makes the resources of a provider that it knows nothing of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub struct Sample<P> {
     pub(super) disturb: Option<Meddles<P>>,
     pub(super) hide: Option<Hides<P>>,
     pub(super) outside: Option<Outside<P>>,
+    pub(super) secrets: BTreeMap<String, String>,
     pub(super) host: Arc<dyn Host>,
     pub(super) patience: Duration,
     pub(super) stops: usize,
@@ -76,6 +78,7 @@ impl<P: Provider> Sample<P> {
             disturb: None,
             hide: None,
             outside: None,
+            secrets: BTreeMap::new(),
             host: Arc::new(LocalHost::new()),
             patience: Duration::from_secs(120),
             stops: 6,
@@ -126,6 +129,13 @@ impl<P: Provider> Sample<P> {
         self
     }
 
+    /// A secret that exists beforehand. One that a resource names and that does not is the provider's to make.
+    #[must_use]
+    pub fn secret(mut self, name: &str, value: &str) -> Sample<P> {
+        self.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The machine on which it works; this one by default.
     #[must_use]
     pub fn host(mut self, host: Arc<dyn Host>) -> Sample<P> {
@@ -159,6 +169,7 @@ impl<P> Clone for Sample<P> {
             disturb: self.disturb.clone(),
             hide: self.hide.clone(),
             outside: self.outside.clone(),
+            secrets: self.secrets.clone(),
             host: Arc::clone(&self.host),
             patience: self.patience,
             stops: self.stops,

@@ -11,10 +11,10 @@ use crate::provider::{Health, Resource};
 use crate::{Expr, Provider, Redactor, Want};
 
 /// Whether its tool is here is an answer, with how to get it where it is not: also on a bare machine.
-pub(super) async fn health<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn health<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let bare = bench.step_on(Arc::new(Bare(Arc::clone(&bench.sample.host))), &resource, None);
-    for ctx in [bench.ctx(&resource), bare] {
+    for ctx in [bench.ctx(&resource, None), bare] {
         let said = match bench.provider.health(&ctx).await {
             Ok(said) => said,
             Err(error) => return Err(Objection::Broken(format!("it gave no answer: {error:?}"))),
@@ -27,7 +27,7 @@ pub(super) async fn health<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// Whatever a person gets wrong is told by an error that says what to do.
-pub(super) async fn help<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn help<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let mut mistakes = wrong(&resource);
     if let Some(more) = &bench.sample.mistakes {
@@ -60,7 +60,7 @@ fn wrong(resource: &Resource) -> Vec<Resource> {
 }
 
 /// No secret that it is lent is in anything that it returns or says, plain or encoded.
-pub(super) async fn secrets<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn secrets<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let resource = bench.resource()?;
     let canaries = bench.canaries(&resource).await?;
     if canaries.is_empty() {
@@ -71,9 +71,9 @@ pub(super) async fn secrets<P: Provider>(bench: Bench<P>) -> Judged {
     for wanted in [resource.clone(), resource.clone(), resource.gone()] {
         let last = bench.look(&resource, None).await?.live().cloned();
         let observed = bench.look(&wanted, last.as_ref()).await?;
-        let change = bench.provider.plan(&bench.ctx(&wanted), &wanted, &observed).await?;
+        let change = bench.provider.plan(&bench.ctx(&wanted, last.as_ref()), &wanted, &observed).await?;
         let applied = bench.apply(&change).await;
-        tell(&(&observed, &change, &applied, bench.provider.health(&bench.ctx(&wanted)).await));
+        tell(&(&observed, &change, &applied, bench.provider.health(&bench.ctx(&wanted, None)).await));
     }
     for mistake in wrong(&resource) {
         tell(&bench.plan(&mistake, None).await);

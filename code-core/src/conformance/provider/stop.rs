@@ -1,5 +1,7 @@
 //! Calls that are cancelled, and futures that are dropped, at each of their waits.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,7 +13,7 @@ use crate::provider::{Change, Failed, Live, Observed};
 use crate::{Ctx, ErrorKind, Provider, Result};
 
 /// A call that is cancelled before it begins ends, as done or as cancelled.
-pub(super) async fn before<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn before<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let change = bench.plan(&bench.resource()?, None).await?;
     let (ctx, cancel) = step(&bench, &change);
     cancel.cancel();
@@ -19,7 +21,7 @@ pub(super) async fn before<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// A call that is cancelled at one of its waits ends.
-pub(super) async fn during<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn during<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for nth in 0..bench.sample.stops {
         let (change, applied) = cancelled(&bench, nth).await?;
         if let Some(Err(failed)) = &applied {
@@ -32,7 +34,7 @@ pub(super) async fn during<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What was done stays done when its call is cancelled afterwards.
-pub(super) async fn after<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn after<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     let change = bench.plan(&bench.resource()?, None).await?;
     let (ctx, cancel) = step(&bench, &change);
     let live = bench.provider.apply(&ctx, &change).await.map_err(|failed| failed.error)?;
@@ -46,7 +48,7 @@ pub(super) async fn after<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What a failed call says that it left is what is there.
-pub(super) async fn left<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn left<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for nth in 0..bench.sample.stops {
         let (change, applied) = cancelled(&bench, nth).await.map_err(unjudged)?;
         let Some(Err(failed)) = applied else { continue };
@@ -63,7 +65,7 @@ pub(super) async fn left<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What was cancelled can be applied again, and ends in what was planned.
-pub(super) async fn resumed<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn resumed<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for nth in 0..bench.sample.stops {
         let (change, _) = cancelled(&bench, nth).await.map_err(unjudged)?;
         again(&bench, &change, &format!("cancelled at wait {}", nth + 1)).await?;
@@ -72,7 +74,7 @@ pub(super) async fn resumed<P: Provider>(bench: Bench<P>) -> Judged {
 }
 
 /// What was dropped can be applied again, and ends in what was planned.
-pub(super) async fn dropped<P: Provider>(bench: Bench<P>) -> Judged {
+pub(super) async fn dropped<P: Provider>(bench: Arc<Bench<P>>) -> Judged {
     for nth in 0..bench.sample.stops {
         let change = bench.plan(&bench.nth(nth)?, None).await?;
         let (ctx, _cancel) = step(&bench, &change);
