@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{command, file};
+use super::command;
+use super::disk::Disk;
 use crate::host::{self, Command, Host, Output};
 use crate::{Error, ErrorKind, Result};
 
@@ -93,7 +94,7 @@ impl Host for LocalHost {
 
     async fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         let (to, bytes) = (path.to_owned(), bytes.to_vec());
-        let written = tokio::task::spawn_blocking(move || file::replace(&to, &bytes, mode)).await;
+        let written = tokio::task::spawn_blocking(move || Disk::Real.replace(&to, &bytes, mode)).await;
         written
             .unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)))
             .map_err(|error| file_error("host::write", "write", path, error))

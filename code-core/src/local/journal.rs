@@ -22,6 +22,8 @@ pub(super) const MAX_BODY: usize = 64 << 20;
 /// The part of a record before its body.
 pub(super) const FIXED: usize = 64;
 const MAGIC: &[u8; 8] = b"CODEJRN\n";
+/// The part of a header before the name.
+const BEFORE_NAME: usize = 16;
 const HASH: usize = 32;
 
 pub(super) type Hash = [u8; HASH];
@@ -49,13 +51,9 @@ pub(super) fn header(name: &str) -> Vec<u8> {
 }
 
 /// The place behind the header that `bytes` begin with, where it is one of this deployment.
+///
+/// The layout of a header is the same in every version: so a newer version is told from a changed byte.
 pub(super) fn read_header(bytes: &[u8], name: &str) -> Result<Place> {
-    let expected = header(name);
-    if bytes.starts_with(&expected) {
-        let mut hash = Hash::default();
-        hash.copy_from_slice(&expected[expected.len() - HASH..]);
-        return Ok(Place { offset: expected.len() as u64, last: Seq::START, hash });
-    }
     let foreign = |message: String| {
         Error::new(ErrorKind::Corrupt, "journal::foreign", message)
             .help("move the file away: a journal is only ever written by CODE, under the name that it got")
@@ -63,20 +61,27 @@ pub(super) fn read_header(bytes: &[u8], name: &str) -> Result<Place> {
     if !bytes.starts_with(MAGIC) {
         return Err(foreign(format!("read the journal of {name}: the file is no journal")));
     }
-    let version = u32_at(bytes, 8).unwrap_or(0);
+    let Some((version, other, hash)) = whole_header(bytes) else { return Err(damaged(name, "the header")) };
     if version > VERSION {
         return Err(newer(name, version));
     }
-    // A good header, but of another name: the file was moved here.
-    let length = u32_at(bytes, 12).map_or(usize::MAX, |length| length as usize);
-    let other = bytes.get(16..).and_then(|rest| rest.get(..length));
-    match other.map(String::from_utf8_lossy) {
-        Some(other) if bytes.starts_with(&header(&other)) => Err(foreign(format!(
-            "read the journal of {name}: the file is the journal of {}",
-            other.escape_debug()
-        ))),
-        _ => Err(damaged(name, "the header")),
+    if other != name.as_bytes() {
+        // A good header, but of another name: the file was moved here.
+        let other = String::from_utf8_lossy(other);
+        let message =
+            format!("read the journal of {name}: the file is the journal of {}", other.escape_debug());
+        return Err(foreign(message));
     }
+    Ok(Place { offset: (BEFORE_NAME + name.len() + HASH) as u64, last: Seq::START, hash })
+}
+
+/// The version, the name and the hash of a header whose hash fits.
+fn whole_header(bytes: &[u8]) -> Option<(u32, &[u8], Hash)> {
+    let length = u32_at(bytes, 12)? as usize;
+    let end = BEFORE_NAME.checked_add(length)?;
+    let hash = bytes.get(end..end.checked_add(HASH)?)?;
+    let fits = blake3::hash(&bytes[..end]).as_bytes() == hash;
+    fits.then_some((u32_at(bytes, 8)?, &bytes[BEFORE_NAME..end], hash.try_into().ok()?))
 }
 
 /// Bytes of a newer build.
@@ -97,8 +102,10 @@ pub(super) fn damaged(name: &str, what: &str) -> Error {
         format!("read the journal of {name}: {what} is damaged"),
     )
     .help(
-        "what is before it can be read; bring the file back from a backup, and nothing is written until then",
+        "bring the file back from a backup, or keep what is before the damage: `journal repair`; \
+         nothing is written until then",
     )
+    .with("deployment", name)
 }
 
 /// One batch of records behind a place, and the place behind them.
@@ -179,11 +186,16 @@ pub(super) fn record(bytes: &[u8]) -> Option<Record<'_>> {
 /// A batch is written only after the one before it was durable, so a later one proves that what is bad was
 /// once good. Records of the bad batch itself prove nothing: a disk may keep its end and lose its beginning.
 pub(super) fn later_batch(bytes: &[u8], first: Seq) -> bool {
-    let plausible = |at: usize| {
+    whole_records(bytes, first.next()).next().is_some()
+}
+
+/// The records that lie somewhere in `bytes`, each whole, of batches that begin at `first` or later.
+pub(super) fn whole_records(bytes: &[u8], first: Seq) -> impl Iterator<Item = Record<'_>> {
+    let plausible = move |at: usize| {
         u32_at(bytes, at + 4).is_some_and(|version| (1..=VERSION).contains(&version))
-            && u64_at(bytes, at + 16).is_some_and(|begin| begin > first.0)
+            && u64_at(bytes, at + 16).is_some_and(|begin| begin >= first.0)
     };
-    (0..bytes.len()).any(|at| plausible(at) && record(&bytes[at..]).is_some())
+    (0..bytes.len()).filter(move |at| plausible(*at)).filter_map(|at| record(&bytes[at..]))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -210,9 +222,14 @@ mod tests {
         check(b"PK\x03\x04 this is a zip", Some("journal::foreign"));
         check(&header("shop/production"), Some("journal::foreign"));
         check(&good[..good.len() - 1], Some("journal::damaged"));
-        let mut newer = good.clone();
-        newer[8] = 2;
-        check(&newer, Some("journal::version"));
+        // A newer build seals what it writes; a byte that changed fits no seal.
+        let mut changed = good.clone();
+        changed[8] = 2;
+        check(&changed, Some("journal::damaged"));
+        let end = changed.len() - HASH;
+        let seal = blake3::hash(&changed[..end]);
+        changed[end..].copy_from_slice(seal.as_bytes());
+        check(&changed, Some("journal::version"));
     }
 
     #[test]

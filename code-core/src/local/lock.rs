@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::file;
-use super::journal::{Hash, Place};
+use super::disk::Disk;
+use super::journal::{self, Hash, Place};
 use super::log::io_error;
 use crate::store::{self, Seq};
 use crate::{Digest, Result};
@@ -139,7 +139,7 @@ fn is_stopped(pid: u32) -> bool {
 }
 
 /// What is remembered of a log beside it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
     /// The fence of the last lease.
     pub(super) fence: u64,
@@ -149,29 +149,51 @@ pub(super) struct Head {
     pub(super) end: u64,
     /// The last hash then.
     pub(super) hash: Option<Digest>,
+    /// The digest of all of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<Digest>,
 }
 
 impl Head {
-    /// What is remembered; nothing where there is no such file or it says nothing.
-    pub(super) fn read(path: &Path) -> Head {
-        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    /// What is remembered; nothing where there is no such file.
+    ///
+    /// # Errors
+    /// `journal::damaged` where it is not what was written.
+    pub(super) fn read(disk: &Disk, path: &Path, deployment: &str) -> Result<Head> {
+        let bytes = match disk.read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Head::default()),
+            Err(error) => return Err(io_error("read what is noted beside", path, error)),
+        };
+        // Byte for byte: JSON has many ways to say the same.
+        let read = serde_json::from_slice(&bytes).ok();
+        read.filter(|head: &Head| head.text() == bytes).ok_or_else(|| {
+            journal::damaged(deployment, "what is noted beside it").with("path", path.display().to_string())
+        })
     }
 
     /// Remembers, durably.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        file::replace(path, &text, 0o644).map_err(|error| io_error("note the end of", path, error))
+    pub(super) fn write(&self, disk: &Disk, path: &Path) -> Result<()> {
+        disk.replace(path, &self.text(), 0o644).map_err(|error| io_error("note the end of", path, error))
     }
 
     /// With how far a log is good.
     pub(super) fn at(fence: u64, place: Place) -> Head {
-        Head { fence, last: place.last, end: place.offset, hash: Some(Digest::from_bytes(place.hash)) }
+        let hash = Some(Digest::from_bytes(place.hash));
+        Head { fence, last: place.last, end: place.offset, hash, sum: None }
     }
 
     /// How far the log is known to be good.
     pub(super) fn known(&self) -> Option<Place> {
         let hash: Hash = *self.hash?.as_bytes();
         Some(Place { offset: self.end, last: self.last, hash })
+    }
+
+    /// As it stands in its file, with the digest of all the rest.
+    fn text(&self) -> Vec<u8> {
+        let open = Head { sum: None, ..self.clone() };
+        let sealed = Head { sum: Some(Digest::of_json(&open)), ..open };
+        serde_json::to_vec(&sealed).unwrap_or_default()
     }
 }
 

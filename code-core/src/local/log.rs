@@ -9,12 +9,11 @@
 //!                                       writer saves the bytes beside the log and cuts them off
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::file;
+use super::disk::{Cursor, Disk, File};
 use super::journal::{self, FIXED, Place};
 use crate::store::Seq;
 use crate::{Error, ErrorKind, Result, kill};
@@ -40,7 +39,7 @@ pub(super) type Batch = Vec<(Seq, Vec<u8>)>;
 pub(super) struct Reader {
     name: String,
     path: PathBuf,
-    file: BufReader<File>,
+    file: BufReader<Cursor>,
     at: Place,
     /// The place up to which the log was once known to be good.
     known: Option<Place>,
@@ -59,13 +58,13 @@ pub(super) enum Next {
 
 impl Reader {
     /// Opens a log; `None` where there is none.
-    pub(super) fn open(path: &Path, name: &str, known: Option<Place>) -> Result<Option<Reader>> {
-        let file = match File::open(path) {
+    pub(super) fn open(disk: &Disk, path: &Path, name: &str, known: Option<Place>) -> Result<Option<Reader>> {
+        let file = match disk.open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error("read", path, error)),
         };
-        let mut file = BufReader::with_capacity(1 << 16, file);
+        let mut file = BufReader::with_capacity(1 << 16, Cursor::new(file));
         let mut bytes = Vec::new();
         let longest = journal::header(name).len() as u64 + 128;
         file.by_ref().take(longest).read_to_end(&mut bytes).map_err(|e| io_error("read", path, e))?;
@@ -149,7 +148,7 @@ impl Reader {
     }
 
     /// Everything behind the last good batch.
-    fn rest(&mut self) -> Result<Vec<u8>> {
+    pub(super) fn rest(&mut self) -> Result<Vec<u8>> {
         self.seek()?;
         let mut rest = Vec::new();
         self.file.read_to_end(&mut rest).map_err(|e| io_error("read", &self.path, e))?;
@@ -157,36 +156,48 @@ impl Reader {
     }
 
     fn damaged(&self) -> Error {
-        journal::damaged(&self.name, &format!("record {}", self.at.last.next()))
+        let record = self.at.last.next();
+        journal::damaged(&self.name, &format!("record {record}"))
             .with("path", text(&self.path))
+            .with("record", record.to_string())
             .with("offset", self.at.offset.to_string())
+    }
+
+    /// The place behind the last good batch.
+    pub(super) fn at(&self) -> Place {
+        self.at
     }
 }
 
 /// A log that this process may write.
 #[derive(Debug)]
 pub(super) struct Log {
+    disk: Disk,
+    name: String,
     path: PathBuf,
     file: File,
     at: Place,
-    /// The end of the file is not known: a write failed, and so did taking it back.
+    /// The end of the file is not known: an append failed.
     broken: bool,
 }
 
 impl Log {
     /// Opens a log to write it, checks all of it, and cuts a torn write off its end. Makes it where there
     /// is none.
-    pub(super) fn open(path: &Path, name: &str, known: Option<Place>) -> Result<(Log, Option<Cut>)> {
-        let mut reader = match Reader::open(path, name, known)? {
+    pub(super) fn open(
+        disk: &Disk,
+        path: &Path,
+        name: &str,
+        known: Option<Place>,
+    ) -> Result<(Log, Option<Cut>)> {
+        let mut reader = match Reader::open(disk, path, name, known)? {
             Some(reader) => reader,
             None => {
                 if known.is_some_and(|known| known.last > Seq::START) {
-                    return Err(
-                        journal::damaged(name, "the whole of it is gone: record 1").with("path", text(path))
-                    );
+                    return Err(gone(name, path));
                 }
-                file::replace(path, &journal::header(name), 0o644).map_err(|e| io_error("make", path, e))?;
-                Reader::open(path, name, None)?
+                disk.replace(path, &journal::header(name), 0o644).map_err(|e| io_error("make", path, e))?;
+                Reader::open(disk, path, name, None)?
                     .ok_or_else(|| io_error("make", path, io::Error::from(io::ErrorKind::NotFound)))?
             }
         };
@@ -197,10 +208,11 @@ impl Log {
                 Next::Torn => break true,
             }
         };
-        let file =
-            OpenOptions::new().read(true).write(true).open(path).map_err(|e| io_error("write", path, e))?;
-        let mut log = Log { path: path.to_owned(), file, at: reader.at, broken: false };
-        let cut = if torn { Some(log.cut(name, reader.rest()?)?) } else { None };
+        let file = disk.open_to_write(path).map_err(|e| io_error("write", path, e))?;
+        let (disk, name, path) = (disk.clone(), name.to_owned(), path.to_owned());
+        let mut log = Log { disk, name, path, file, at: reader.at, broken: false };
+        let cut = if torn { Some(log.cut(reader.rest()?)?) } else { None };
+        log.write_again(known.map_or(0, |known| known.offset)).map_err(|e| io_error("keep", &log.path, e))?;
         Ok((log, cut))
     }
 
@@ -209,10 +221,10 @@ impl Log {
         self.at
     }
 
-    /// Writes one batch: all of it is durable when this returns, or none of it is there.
+    /// Writes one batch: all of it is durable when this returns, or none of it counts.
     pub(super) fn append(&mut self, bodies: &[Vec<u8>]) -> Result<Seq> {
         if self.broken {
-            self.take_back().map_err(|e| io_error("mend", &self.path, e))?;
+            self.mend()?;
         }
         let (bytes, to) = journal::batch(self.at, bodies)?;
         kill::point_with("journal.torn", || {
@@ -221,30 +233,71 @@ impl Log {
         });
         let written = self.file.write_all_at(&bytes, self.at.offset);
         kill::point("journal.unsynced");
-        let written = written.and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // After a failed sync nobody knows what the disk has: the batch is taken back whole.
-            self.broken = self.take_back().is_err();
+        if let Err(error) = written.and_then(|()| self.file.sync()) {
+            self.broken = true;
+            // For those who read meanwhile; what the disk has is looked at before the next append.
+            let _ = self.file.set_len(self.at.offset);
             return Err(io_error("append to", &self.path, error));
         }
         self.at = to;
         Ok(to.last)
     }
 
-    fn take_back(&mut self) -> io::Result<()> {
-        self.file.set_len(self.at.offset)?;
-        self.file.sync_data()?;
+    /// After a failed append: nobody knows what the disk has, and another sync would only say that it has
+    /// nothing more to do. So the file is opened anew, everything that was acknowledged is read back, and what
+    /// is behind it is cut off.
+    fn mend(&mut self) -> Result<()> {
+        self.file.forget();
+        let reader = Reader::open(&self.disk, &self.path, &self.name, Some(self.at))?;
+        let mut reader = reader.ok_or_else(|| gone(&self.name, &self.path))?;
+        while reader.at.offset < self.at.offset {
+            if !matches!(reader.next()?, Next::Batch(_)) {
+                return Err(reader.damaged());
+            }
+        }
+        let failed = |error| io_error("mend", &self.path, error);
+        self.file = self.disk.open_to_write(&self.path).map_err(failed)?;
+        self.cut_off().map_err(failed)?;
         self.broken = false;
         Ok(())
     }
 
-    /// Saves the torn bytes beside the log, and only then cuts them off.
-    fn cut(&mut self, name: &str, torn: Vec<u8>) -> Result<Cut> {
-        let saved = self.path.with_extension(format!("{}.torn", self.at.offset));
-        file::replace(&saved, &torn, 0o644).map_err(|e| io_error("save the torn end of", &self.path, e))?;
-        self.take_back().map_err(|e| io_error("cut the torn end of", &self.path, e))?;
-        Ok(Cut { deployment: name.to_owned(), after: self.at.last, bytes: torn.len() as u64, saved })
+    /// Writes the same bytes once more from here on, where the last holder did not come to say that they are
+    /// durable: after a sync that failed, the system shows bytes that the disk has never got.
+    fn write_again(&self, from: u64) -> io::Result<()> {
+        let Some(length) = self.at.offset.checked_sub(from).filter(|length| *length > 0) else {
+            return Ok(());
+        };
+        let mut cursor = Cursor::new(self.disk.open(&self.path)?);
+        cursor.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        cursor.take(length).read_to_end(&mut bytes)?;
+        self.file.write_all_at(&bytes, from)?;
+        self.file.sync()
     }
+
+    fn cut_off(&self) -> io::Result<()> {
+        self.file.set_len(self.at.offset)?;
+        self.file.sync()
+    }
+
+    /// Saves the torn bytes beside the log, and only then cuts them off.
+    fn cut(&mut self, torn: Vec<u8>) -> Result<Cut> {
+        let saved = self.path.with_extension(format!("{}.torn", self.at.offset));
+        self.disk
+            .replace(&saved, &torn, 0o644)
+            .map_err(|e| io_error("save the torn end of", &self.path, e))?;
+        self.cut_off().map_err(|e| io_error("cut the torn end of", &self.path, e))?;
+        Ok(Cut { deployment: self.name.clone(), after: self.at.last, bytes: torn.len() as u64, saved })
+    }
+}
+
+/// That a log is gone which had records once.
+pub(super) fn gone(name: &str, path: &Path) -> Error {
+    journal::damaged(name, "the whole of it is gone: record 1")
+        .with("path", text(path))
+        .with("record", "1")
+        .with("offset", "0")
 }
 
 /// Whether a log has at least one record: a look at its length.

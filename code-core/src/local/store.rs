@@ -10,7 +10,7 @@
 //! day and seconds on a busy disk, and every step of a run would stand still meanwhile. An `append` whose
 //! caller went away is finished there all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,9 +19,10 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
-use super::file;
+use super::disk::Disk;
 use super::lock::{Head, Holder, Lock};
 use super::log::{self, Cut, Log, Next, Reader, io_error};
+use super::repair::{self, Repaired, Trouble};
 use crate::event::Event;
 use crate::store::{self, Lease, Seq, StateStore};
 use crate::{Ctx, Deployment, Error, ErrorKind, Layout, Result};
@@ -61,6 +62,39 @@ impl LocalStore {
         locked(&self.cuts).clone()
     }
 
+    /// What is wrong with the journal of a deployment, and what a repair would keep; `None`: nothing. `before`
+    /// is the first event that is not to be trusted, where its bytes are whole and it does not follow from
+    /// those before it. Changes nothing.
+    ///
+    /// # Errors
+    /// `journal::version`, and those of reading.
+    pub async fn trouble(&self, deployment: &str, before: Option<Seq>) -> Result<Option<Trouble>> {
+        let (paths, name) = (self.paths(deployment)?, deployment.to_owned());
+        blocking(move || repair::examine(&Disk::Real, &paths, &name, before)).await
+    }
+
+    /// Keeps everything before the break of a journal, and puts the rest aside; `None`: nothing was wrong.
+    ///
+    /// # Errors
+    /// `store::locked` while a holder lives, `journal::version`, and those of reading and writing.
+    pub async fn repair(
+        &self,
+        ctx: &Ctx,
+        deployment: &str,
+        holder: &str,
+        before: Option<Seq>,
+    ) -> Result<Option<Repaired>> {
+        let (paths, name) = (self.paths(deployment)?, deployment.to_owned());
+        let holder = holding(ctx, holder);
+        blocking(move || {
+            let lock = Lock::take(&paths.lock, &name, &holder)?;
+            let repaired = repair::repair(&Disk::Real, &paths, &name, before);
+            drop(lock);
+            repaired
+        })
+        .await
+    }
+
     fn paths(&self, deployment: &str) -> Result<Paths> {
         let name = Layout::slug(&deployment.parse::<Deployment>()?);
         let path = |extension: &str| self.dir.join(format!("{name}.{extension}"));
@@ -70,23 +104,17 @@ impl LocalStore {
 
 /// The files of one deployment.
 #[derive(Clone, Debug)]
-struct Paths {
-    log: PathBuf,
-    lock: PathBuf,
-    head: PathBuf,
+pub(super) struct Paths {
+    pub(super) log: PathBuf,
+    pub(super) lock: PathBuf,
+    pub(super) head: PathBuf,
 }
 
 #[async_trait]
 impl StateStore for LocalStore {
     async fn lease(&self, ctx: &Ctx, deployment: &str, holder: &str, _: Duration) -> Result<Lease> {
         let paths = self.paths(deployment)?;
-        let holder = Holder {
-            holder: holder.to_owned(),
-            user: ctx.host().user(),
-            pid: std::process::id(),
-            command: program(),
-            since: ctx.host().now(),
-        };
+        let holder = holding(ctx, holder);
         let name = deployment.to_owned();
         let (writer, cut) = blocking(move || take(&paths, name, &holder)).await?;
         if let Some(cut) = cut {
@@ -115,7 +143,7 @@ impl StateStore for LocalStore {
         let Some(writer) = writer else { return Ok(()) };
         blocking(move || {
             let mut writer = locked(&writer);
-            let noted = Head::at(writer.lease.fence, writer.log.at()).write(&writer.head);
+            let noted = Head::at(writer.lease.fence, writer.log.at()).write(&Disk::Real, &writer.head);
             writer.lock = None;
             noted
         })
@@ -145,7 +173,11 @@ impl StateStore for LocalStore {
         let name = deployment.to_owned();
         let opened = async move {
             let paths = self.paths(&name)?;
-            let open = move || Reader::open(&paths.log, &name, Head::read(&paths.head).known());
+            let open = move || {
+                // What is noted beside the log is for writers: readers read what there is.
+                let head = Head::read(&Disk::Real, &paths.head, &name).unwrap_or_default();
+                Reader::open(&Disk::Real, &paths.log, &name, head.known())
+            };
             Ok::<_, Error>(chunks(blocking(open).await?, after))
         };
         stream::once(opened).try_flatten().boxed()
@@ -164,13 +196,30 @@ impl StateStore for LocalStore {
 /// Takes the lock of a deployment, and makes its log ready to be written.
 fn take(paths: &Paths, deployment: String, holder: &Holder) -> Result<(Writer, Option<Cut>)> {
     let dir = paths.lock.parent().unwrap_or(&paths.lock);
-    file::make_dir(dir).map_err(|error| io_error("make the directory of", dir, error))?;
+    Disk::Real.make_dir(dir).map_err(|error| io_error("make the directory of", dir, error))?;
     let lock = Lock::take(&paths.lock, &deployment, holder)?;
-    let before = Head::read(&paths.head);
-    let (log, cut) = Log::open(&paths.log, &deployment, before.known())?;
-    let lease = Lease { deployment, holder: holder.holder.clone(), fence: before.fence + 1 };
-    Head::at(lease.fence, log.at()).write(&paths.head)?;
+    let (log, fence, cut) = ready(&Disk::Real, paths, &deployment)?;
+    let lease = Lease { deployment, holder: holder.holder.clone(), fence };
     Ok((Writer { lease, lock: Some(lock), log, head: paths.head.clone() }, cut))
+}
+
+/// Makes a log ready to be written by whoever has its lock: the log, the fence, and what was cut off.
+pub(super) fn ready(disk: &Disk, paths: &Paths, deployment: &str) -> Result<(Log, u64, Option<Cut>)> {
+    let before = Head::read(disk, &paths.head, deployment)?;
+    let (log, cut) = Log::open(disk, &paths.log, deployment, before.known())?;
+    let fence = before.fence + 1;
+    Head::at(fence, log.at()).write(disk, &paths.head)?;
+    Ok((log, fence, cut))
+}
+
+fn holding(ctx: &Ctx, holder: &str) -> Holder {
+    Holder {
+        holder: holder.to_owned(),
+        user: ctx.host().user(),
+        pid: std::process::id(),
+        command: program(),
+        since: ctx.host().now(),
+    }
 }
 
 /// The events of a log in chunks: one trip to the threads for blocking work each.
@@ -209,7 +258,7 @@ fn encode(event: &Event) -> Result<Vec<u8>> {
 }
 
 /// The bytes are those that were written, so an event that cannot be read is one of a newer build.
-fn decode(place: Seq, body: &[u8]) -> Result<Event> {
+pub(super) fn decode(place: Seq, body: &[u8]) -> Result<Event> {
     serde_json::from_slice(body).map_err(|error| {
         Error::new(
             ErrorKind::Corrupt,
@@ -221,24 +270,33 @@ fn decode(place: Seq, body: &[u8]) -> Result<Event> {
     })
 }
 
-/// The deployments that have a log with records, in order.
+/// The deployments that have a log with records, or had one, in order.
 fn names(dir: &std::path::Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_error("list", dir, error)),
     };
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for entry in entries {
         let entry = entry.map_err(|error| io_error("list", dir, error))?;
-        let file = entry.file_name();
-        let parts = file.to_str().and_then(|f| f.strip_suffix(".log")).and_then(|f| f.split_once('@'));
+        let (file, path) = (entry.file_name(), entry.path());
+        let (stem, extension) = file.to_str().and_then(|file| file.rsplit_once('.')).unwrap_or_default();
         // What has another name is none of ours.
-        let deployment = parts.and_then(|(app, environment)| Deployment::new(app, environment).ok());
-        names.extend(deployment.map(|d| d.to_string()).filter(|name| log::has_records(&entry.path(), name)));
+        let Some((application, environment)) = stem.split_once('@') else { continue };
+        let Ok(deployment) = Deployment::new(application, environment) else { continue };
+        let name = deployment.to_string();
+        let known = match extension {
+            "log" => log::has_records(&path, &name),
+            // A log that is gone is missed, not forgotten.
+            "head" => Head::read(&Disk::Real, &path, &name).is_ok_and(|head| head.last > Seq::START),
+            _ => false,
+        };
+        if known {
+            names.insert(name);
+        }
     }
-    names.sort();
-    Ok(names)
+    Ok(names.into_iter().collect())
 }
 
 /// The name of the running program, without its arguments: they may hold what nobody else should read.
