@@ -208,6 +208,12 @@ Examples:
     },
     /// [read-only] Whether what was done follows from what was asked, link by link, and where it does not
     Verify,
+    /// [destructive] Mend a broken journal: `journal repair` keeps all before the break, the rest beside it
+    Journal {
+        /// What to do with it
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// [read-only] The runs, the newest first: what each was asked, how it ended, how long it took
     Runs {
         /// How many, the newest
@@ -310,6 +316,13 @@ impl std::str::FromStr for Which {
             _ => word.parse().map(Which::Number).map_err(|_| "it is `latest`, or a run's number".to_owned()),
         }
     }
+}
+
+/// What can be done with a journal.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JournalCommand {
+    /// [destructive] Keep everything before the break, and put the rest aside; needs --confirm NAME
+    Repair,
 }
 
 /// What a command does to the world.

@@ -21,6 +21,7 @@ use crate::progress::Feed;
 pub fn engine(
     begun: EngineBuilder,
     layout: &Layout,
+    store: Arc<LocalStore>,
     project: &Path,
     settings: &Settings,
     host: Arc<dyn Host>,
@@ -34,7 +35,7 @@ pub fn engine(
         .state_dir(layout.root())
         .host(host)
         .secrets(Arc::new(LocalSecrets::new(layout.secrets())))
-        .store(Arc::new(LocalStore::new(layout)))
+        .store(store)
         .parser(Arc::new(code_nlp::Grammar))
         .scanner(Arc::new(rego))
         .scanner(Arc::new(CostScanner))

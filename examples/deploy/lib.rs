@@ -33,7 +33,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use code_core::engine::EngineBuilder;
-use code_core::local::LocalHost;
+use code_core::local::{LocalHost, LocalStore};
 use code_core::{Engine, Error, ErrorKind, Host, Layout, Result};
 use code_nlp::settings::Settings;
 
@@ -131,14 +131,18 @@ async fn act(
     let settings = settings(&place.project)?;
     let layout = Layout::new(&place.state);
     let feed = Arc::new(Feed::default());
+    let store = Arc::new(LocalStore::new(&layout));
     let begun = own(Engine::builder());
-    let engine =
-        compose::engine(begun, &layout, &place.project, &settings, Arc::clone(host), Arc::clone(&feed))?;
+    let (keeps, feeds) = (Arc::clone(&store), Arc::clone(&feed));
+    let engine = compose::engine(begun, &layout, keeps, &place.project, &settings, Arc::clone(host), feeds)?;
     let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let ended = Mutex::default();
-    let session = Session { options, screen, host, place, layout, settings, engine, feed, called, ended };
-    flow::run(&session, asked).await
+    let session =
+        Session { options, screen, host, place, layout, store, settings, engine, feed, called, ended };
+    let done = flow::run(&session, asked).await;
+    flow::verify::tell_cuts(&session);
+    done
 }
 
 fn settings(project: &Path) -> Result<Settings> {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
+use code_core::local::LocalStore;
 use code_core::{Deployment, Engine, Error, ErrorKind, Host, Layout, Result};
 use code_monitor::Results;
 use code_nlp::context::History;
@@ -27,6 +28,8 @@ pub struct Session {
     pub place: Place,
     /// Where things lie in the state directory.
     pub layout: Layout,
+    /// The journals, for what only they can tell: what was cut off, what is broken.
+    pub store: Arc<LocalStore>,
     /// The project's settings.
     pub settings: Settings,
     /// The engine, composed of all crates.

@@ -24,6 +24,8 @@ pub struct Status {
     /// How what is wanted now differs from the revision, in words. The engine knows no settings and leaves it
     /// empty; who resolves specs fills it in.
     pub outdated: Vec<String>,
+    /// Why there may be more than is recorded here: the journal is damaged, and this is what could be read.
+    pub damage: Option<Error>,
 }
 
 /// A resource, observed now.
@@ -42,12 +44,14 @@ pub struct ResourceStatus {
 }
 
 impl Engine {
-    /// What is there, observed now. A resource that cannot be observed is in the answer, as such.
+    /// What is there, observed now. A resource that cannot be observed is in the answer, as such; of a damaged
+    /// journal, so is what can be read of it.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store but for damage.
     pub async fn status(&self, deployment: &Deployment) -> Result<Status> {
-        let state = self.state(deployment).await?;
+        let (events, damage) = self.readable(deployment).await?;
+        let state = State::fold(&events);
         let ctx = self.ctx().for_deployment(deployment);
         let looks = state.inventory.iter().map(|(address, recorded)| {
             let ctx = &ctx;
@@ -74,6 +78,7 @@ impl Engine {
             resources,
             run: state.run,
             outdated: Vec::new(),
+            damage,
         })
     }
 
@@ -108,6 +113,24 @@ impl Engine {
     /// Those of the store.
     pub async fn runs(&self, deployment: &Deployment) -> Result<Vec<PastRun>> {
         Ok(past_runs(&self.events(deployment).await?))
+    }
+
+    /// Everything that can be read of what happened, and why there is no more where the journal is damaged.
+    ///
+    /// # Errors
+    /// Those of the store but for damage.
+    pub async fn readable(&self, deployment: &Deployment) -> Result<(Vec<(Seq, Event)>, Option<Error>)> {
+        let name = deployment.to_string();
+        let mut all = Vec::new();
+        let mut events = self.parts.store.read(&name, Seq::START);
+        while let Some(next) = events.next().await {
+            match next {
+                Ok(event) => all.push(event),
+                Err(error) if super::verify::is_damage(&error) => return Ok((all, Some(error))),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((all, None))
     }
 
     /// The deployments of which something is recorded, by name.

@@ -73,6 +73,6 @@ impl Engine {
 }
 
 /// Whether the bytes are not those that were written, as opposed to bytes of a newer build.
-fn is_damage(error: &Error) -> bool {
+pub(super) fn is_damage(error: &Error) -> bool {
     error.kind() == ErrorKind::Corrupt && error.code() != "journal::version"
 }

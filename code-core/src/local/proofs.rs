@@ -167,12 +167,12 @@ fn honest(error: &Error) {
 #[test]
 fn acknowledged_events_outlive_every_fault_of_a_disk() {
     let mut tally = Tally::default();
-    let seeds = 4000;
+    let seeds = 2000;
     for seed in 0..seeds {
         Story::tell(seed, &mut tally);
     }
     assert!(tally.faults.len() >= 16, "some fault never struck: {tally:?}");
-    assert!(tally.cuts > 50 && tally.taken > 50 && tally.failed > 50, "{tally:?}");
+    assert!(tally.cuts > 20 && tally.taken > 20 && tally.failed > 20, "{tally:?}");
     let struck: u64 = tally.faults.values().sum();
     println!(
         "figure: journal on a failing disk: {seeds} seeds, {} crashes, {struck} faults of {} kinds, {} failed \
@@ -276,7 +276,7 @@ fn check(log: &[u8], head: Option<&[u8]>, good: &[Vec<u8>], before: usize, found
 
 #[test]
 fn every_flipped_bit_and_every_truncation_is_found() {
-    const SIZES: [u64; 5] = [1, 3, 1, 2, 2];
+    const SIZES: [u64; 3] = [1, 3, 2];
     let (log, ends, head, good) = written(&SIZES);
     // How many events end before this byte.
     let before = |at: usize| -> usize {

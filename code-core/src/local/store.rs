@@ -176,7 +176,10 @@ impl StateStore for LocalStore {
             let open = move || {
                 // What is noted beside the log is for writers: readers read what there is.
                 let head = Head::read(&Disk::Real, &paths.head, &name).unwrap_or_default();
-                Reader::open(&Disk::Real, &paths.log, &name, head.known())
+                match Reader::open(&Disk::Real, &paths.log, &name, head.known())? {
+                    None if head.last > Seq::START => Err(log::gone(&name, &paths.log)),
+                    reader => Ok(reader),
+                }
             };
             Ok::<_, Error>(chunks(blocking(open).await?, after))
         };

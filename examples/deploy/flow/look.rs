@@ -31,6 +31,7 @@ use crate::{complete, explain};
 /// Those of the store.
 pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     let mut all = Vec::new();
+    let mut damaged = false;
     // Read once: it holds the history of every deployment.
     let context = sentence::unasked(session).await;
     for deployment in session.engine.deployments().await? {
@@ -39,7 +40,13 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
             && fits(&filter.environment, deployment.environment())
         {
             let mut status = session.engine.status(&deployment).await?;
-            status.outdated = outdated(session, &deployment, &context).await?;
+            match &status.damage {
+                Some(error) => {
+                    damaged = true;
+                    session.screen.note(&render::error::error(&session.screen.notes, error));
+                }
+                None => status.outdated = outdated(session, &deployment, &context).await?,
+            }
             if !filter.components.is_empty() {
                 status.resources.retain(|r| filter.components.iter().any(|c| c == r.address.component()));
             }
@@ -51,7 +58,11 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     let drift = render::status::has_drift(&all);
     let message = format!("{} deployments{}", all.len(), if drift { ", with drift" } else { "" });
     session.screen.answer("status", &message, &page, &data)?;
-    Ok(if drift { Exit::Drift } else { Exit::Done })
+    Ok(match (damaged, drift) {
+        (true, _) => Exit::Broken,
+        (false, true) => Exit::Drift,
+        (false, false) => Exit::Done,
+    })
 }
 
 /// What the settings say now and the revision does not: `replicas of web: 1, and code.toml:2 says 3`.
@@ -115,9 +126,14 @@ fn named(spec: &Spec, pointer: &str) -> String {
 pub async fn history(session: &Session, limit: usize) -> Result<Exit> {
     let mut page = String::new();
     let mut data = Vec::new();
+    let mut damaged = false;
     let chosen = session.chosen().await?;
     for deployment in &chosen {
-        let events = session.engine.events(deployment).await?;
+        let (events, damage) = session.engine.readable(deployment).await?;
+        if let Some(error) = &damage {
+            damaged = true;
+            session.screen.note(&render::error::error(&session.screen.notes, error));
+        }
         let seen = keeper_events(&session.place.state, deployment)?;
         let mut all: Vec<(jiff::Timestamp, Line)> =
             events.iter().map(|(_, event)| event.at).zip(lines(&events)).collect();
@@ -143,7 +159,8 @@ pub async fn history(session: &Session, limit: usize) -> Result<Exit> {
         page.push_str("nothing has happened yet\n");
     }
     session.screen.answer("history", &format!("{} deployments", chosen.len()), &page, &data)?;
-    Ok(Exit::Done)
+    // What is before the damage is shown all the same.
+    Ok(if damaged { Exit::Broken } else { Exit::Done })
 }
 
 /// `web/process.r1.0 restarted (1) as process 4711`.

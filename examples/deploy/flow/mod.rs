@@ -16,7 +16,7 @@ pub mod verify;
 
 use code_core::Result;
 
-use crate::cli::{Asked, Command};
+use crate::cli::{Asked, Command, JournalCommand};
 use crate::exit::Exit;
 use crate::flow::propose::Goal;
 use crate::flow::sentence::filter;
@@ -49,6 +49,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Replay { run } => runs::replay(session, run).await,
         Command::History { limit } => look::history(session, limit).await,
         Command::Verify => verify::verify(session).await,
+        Command::Journal { command: JournalCommand::Repair } => verify::repair(session).await,
         Command::Destroy { delete_data } => change::destroy(session, delete_data).await,
         Command::Stop { components } => change::stop(session, &components, true).await,
         Command::Start { components } => change::stop(session, &components, false).await,
@@ -73,6 +74,7 @@ pub fn streams(asked: &Asked) -> bool {
             Command::Status
                 | Command::History { .. }
                 | Command::Verify
+                | Command::Journal { .. }
                 | Command::Runs { .. }
                 | Command::Explain { .. }
                 | Command::Doctor

@@ -375,6 +375,7 @@ pub(crate) fn statuses() -> Vec<code_core::engine::Status> {
     let live = Live { id: "17".into(), was: Want::new(), outputs: BTreeMap::new(), drift: Vec::new() };
     vec![
         Status {
+            damage: None,
             outdated: vec![],
             deployment: "shop/staging".parse().unwrap(),
             revision: Some(1),
@@ -382,6 +383,7 @@ pub(crate) fn statuses() -> Vec<code_core::engine::Status> {
             run: state.run,
         },
         Status {
+            damage: None,
             outdated: vec!["replicas of web: it is 1, and code.toml:2 says 3".to_owned()],
             deployment: "shop/test".parse().unwrap(),
             revision: None,

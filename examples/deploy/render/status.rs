@@ -149,6 +149,7 @@ pub fn to_json(status: &Status) -> Value {
         "deployment": status.deployment,
         "revision": status.revision,
         "outdated": status.outdated,
+        "damage": status.damage.as_ref().map(ToString::to_string),
         "run": status.run.as_ref().map(|run| json!({
             "run": run.id,
             "started": run.started,

@@ -1,5 +1,7 @@
-//! The chain from request to effects: each link with how often it holds, and the first break.
+//! The chain from request to effects: each link with how often it holds, the first break, and its repair.
 
+use code_core::local::{Repaired, Trouble};
+use code_core::status::State;
 use code_core::verify::{Link, Verified};
 
 use crate::style::{Style, Tone, cell, heading, paragraph, table};
@@ -15,14 +17,61 @@ pub fn page(style: &Style, verified: &Verified, repair: &str) -> String {
     text.push_str(&paragraph(style, 2, Tone::Bad, &what));
     let fact = |name: &str, value: &str| vec![cell(Tone::Dim, name), cell(Tone::Plain, value)];
     text.push_str(&table(style, 4, &[fact("expected", &broken.expected), fact("found", &broken.found)]));
-    let hint = match broken.link {
+    // Not broken to the width: the command is to be copied whole.
+    text + &match broken.link {
         Link::Releases => {
-            "hint: deploy again to make the release anew; until then, nobody can go back to it".to_owned()
+            "  next  deploy again, which makes the release anew where its source is the same\n".to_owned()
         }
-        _ => format!("hint: what is before the break can be kept: {repair}"),
+        _ => format!("  next  {repair}\n"),
+    }
+}
+
+/// What a repair keeps and loses, and what may not be as it is recorded then; `kept` is the state of what is
+/// kept.
+pub fn trouble(style: &Style, trouble: &Trouble, kept: &State) -> String {
+    let mut text = heading(style, Tone::Bad, "Journal BROKEN", &format!(" of {}", trouble.deployment));
+    text.push_str(&paragraph(style, 2, Tone::Plain, &trouble.why));
+    let lost = match (trouble.lost(), trouble.readable.len()) {
+        (0, _) => "no event".to_owned(),
+        (lost, 0) => format!("at least {lost} events"),
+        (lost, told) => {
+            format!("at least {lost} events; {told} of them can be read still, and are not believed")
+        }
     };
-    text.push_str(&paragraph(style, 2, Tone::Plain, &hint));
+    let unsure: Vec<String> = trouble.unsure(kept).iter().map(ToString::to_string).collect();
+    let unsure = match (unsure.is_empty(), trouble.lost()) {
+        (false, _) => unsure.join(", "),
+        (true, 0) => "nothing".to_owned(),
+        (true, _) => "not known: whatever was done after the last event that is kept".to_owned(),
+    };
+    let fact = |name: &str, value: String| vec![cell(Tone::Strong, name), cell(Tone::Plain, value)];
+    text.push_str(&table(
+        style,
+        2,
+        &[
+            fact("kept", format!("{} events, {} bytes", trouble.kept, trouble.offset)),
+            fact("lost", lost),
+            fact("unsure", unsure),
+        ],
+    ));
     text
+}
+
+/// What was done, and what to do next.
+pub fn repaired(style: &Style, repaired: &Repaired, next: &str) -> String {
+    let kept = format!(" of {}: {} events", repaired.trouble.deployment, repaired.trouble.kept);
+    let mut text = heading(style, Tone::Good, "Journal repaired", &kept);
+    // Not broken to the width: paths and commands are to be copied whole.
+    for path in &repaired.aside {
+        text.push_str(&format!("  aside  {}\n", path.display()));
+    }
+    text + &format!("  next   {next}\n")
+}
+
+/// The question before a repair: the name must be typed.
+pub fn question(style: &Style, name: &str) -> String {
+    style.paint(Tone::Bad, "What is lost does not come back; the file is kept beside the new one.")
+        + &format!("\nType `{name}` to go on: ")
 }
 
 fn links(style: &Style, verified: &Verified) -> String {
@@ -54,6 +103,25 @@ mod tests {
 
     use super::*;
     use crate::style::tests::{NARROW, WIDE, strip};
+
+    #[test]
+    fn a_repair_says_what_is_lost() {
+        let trouble_of = |known: u64| Trouble {
+            deployment: "shop/staging".into(),
+            why: "read the journal of shop/staging: record 31 is damaged".into(),
+            kept: Seq(30),
+            offset: 20_480,
+            bytes: 900,
+            known: Seq(known),
+            readable: Vec::new(),
+        };
+        let state = State::default();
+        insta::assert_snapshot!(trouble(&WIDE, &trouble_of(42), &state));
+        insta::assert_snapshot!(trouble(&NARROW, &trouble_of(30), &state));
+        let aside = vec!["/s/journal/shop@staging.log.20480.3fa9c1d2.damaged".into()];
+        let done = Repaired { trouble: trouble_of(42), aside };
+        insta::assert_snapshot!(repaired(&WIDE, &done, "deploy status"));
+    }
 
     #[test]
     fn each_link_stands_with_its_sign() {

@@ -1,8 +1,36 @@
-//! The journal from outside: its chain is checked, and what is wrong with it is said and mended.
+//! The journal from outside: its chain is checked, and what is wrong with it is said and mended, with nothing
+//! lost that can be kept.
 
-use crate::world::World;
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::world::{World, http, until};
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
+
+fn log(world: &World) -> PathBuf {
+    world.state().join("journal/shop@staging.log")
+}
+
+/// Two runs, and the number of events.
+fn deployed() -> (World, u64) {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    http(&world.url(), "POST", "/notes", "text=remember");
+    world.ok(&["scale the web app to 2 in staging", "--yes", "-q"]);
+    let records = world.json(&["verify"])["data"][0]["records"].as_u64().expect("a number");
+    (world, records)
+}
+
+/// Changes one byte in the middle of a file.
+fn flip(path: &Path, part: u64) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("a file");
+    let at = file.metadata().unwrap().len() * part / 100;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+}
 
 #[test]
 fn the_chain_from_a_sentence_to_its_effects_is_verified() {
@@ -18,11 +46,209 @@ fn the_chain_from_a_sentence_to_its_effects_is_verified() {
     for link in links {
         assert!(link["times"].as_u64() > Some(0) && link["broken"] == false, "{link} in {shown}");
     }
+    assert!(world.ok(&["journal", "repair"]).out.contains("nothing to repair"));
     // A release that somebody took away: nobody can go back to the revisions that name it.
     let releases = world.state().join("releases");
-    std::fs::rename(&releases, world.path("elsewhere")).unwrap();
+    fs::rename(&releases, world.path("elsewhere")).unwrap();
     let broken = world.fails(&["verify"], 12, "Chain BROKEN");
     assert!(broken.out.contains("a release that a revision names is not there"), "{broken}");
-    std::fs::rename(world.path("elsewhere"), &releases).unwrap();
+    fs::rename(world.path("elsewhere"), &releases).unwrap();
+    world.ok(&["verify"]);
+}
+
+#[test]
+fn a_damaged_journal_is_told_repaired_and_gone_on_with() {
+    let (world, records) = deployed();
+    let url = world.url();
+    flip(&log(&world), 70);
+    let damaged = fs::read(log(&world)).unwrap();
+
+    // What can be read is shown, and nothing is written.
+    let broken = world.fails(&["verify"], 12, "Chain BROKEN");
+    assert!(broken.out.contains("first break: record") && broken.out.contains("journal repair"), "{broken}");
+    assert!(world.fails(&["status"], 12, "journal::damaged").out.contains("web"));
+    assert!(world.fails(&["history"], 12, "journal::damaged").out.contains("asked: Deploy a web app"));
+    for line in [&["scale the web app to 3 in staging", "--yes"][..], &["resume"], &["destroy", "--yes"]] {
+        let refused = world.fails(line, 12, "journal::damaged");
+        assert!(refused.err.contains("offset") && refused.err.contains("shop/staging"), "{refused}");
+    }
+    assert_eq!(fs::read(log(&world)).unwrap(), damaged);
+
+    // A repair says what it loses, and asks for the name.
+    let dry = world.ok(&["journal", "repair", "--dry-run"]);
+    assert!(dry.out.contains("kept") && dry.out.contains("lost"), "{dry}");
+    world.fails(&["journal", "repair", "--yes"], 4, "front::confirm-repair");
+    world.fails(&["journal", "repair", "--confirm", "shop/test"], 4, "front::confirm-repair");
+    assert_eq!(fs::read(log(&world)).unwrap(), damaged);
+    let repaired = world.ok(&["journal", "repair", "--confirm", "shop/staging"]);
+    let aside = repaired.out.lines().find_map(|line| line.trim().strip_prefix("aside")).expect("a path");
+    assert_eq!(fs::read(aside.trim()).unwrap(), damaged, "nothing is deleted: {repaired}");
+    assert!(world.ok(&["journal", "repair"]).out.contains("nothing to repair"));
+    let kept = world.json(&["verify"])["data"][0]["records"].as_u64().unwrap();
+    assert!(0 < kept && kept < records, "{kept} of {records}");
+
+    // What was started and has no end any more is looked at, and everything is as it was wished.
+    let resumed = world.run(&["resume"]);
+    assert!([0, 5].contains(&resumed.code), "{resumed}");
+    world.ok(&["restart", "web", "--yes"]);
+    assert_eq!(world.url(), url);
+    assert!(http(&url, "GET", "/notes", "").1.contains("remember"));
+    world.ok(&["verify"]);
+}
+
+#[test]
+fn a_journal_that_was_cut_off_in_a_write_goes_on_and_says_so() {
+    let (world, _) = deployed();
+    // What a crash leaves: half of a batch behind the last, and no word beside it of where the end was.
+    let bytes = fs::read(log(&world)).unwrap();
+    fs::remove_file(world.state().join("journal/shop@staging.head")).unwrap();
+    fs::write(log(&world), &bytes[..bytes.len() - 40]).unwrap();
+    world.fails(&["verify"], 0, "Chain HOLDS");
+    let told = world.ok(&["resume"]);
+    assert!(told.err.contains("ended in the middle of a write") && told.err.contains(".torn"), "{told}");
+    world.ok(&["verify"]);
+    world.ok(&["status"]);
+}
+
+#[test]
+fn a_journal_of_a_newer_build_is_left_alone() {
+    let (world, _) = deployed();
+    let mut bytes = fs::read(log(&world)).unwrap();
+    // A newer build writes another version, and seals the header.
+    let end = 16 + "shop/staging".len();
+    bytes[8] = 2;
+    let seal = code_core::Digest::of(&bytes[..end]);
+    bytes[end..end + 32].copy_from_slice(seal.as_bytes());
+    fs::write(log(&world), &bytes).unwrap();
+    let before = world.snapshot();
+    for line in
+        [&["verify"][..], &["status"], &["journal", "repair", "--confirm", "shop/staging"], &["resume"]]
+    {
+        let refused = world.fails(line, 12, "journal::version");
+        assert!(refused.err.contains("at least as new"), "{refused}");
+    }
+    world.fails(&["destroy", "--yes"], 12, "journal::version");
+    assert_eq!(world.snapshot(), before, "nothing is written");
+}
+
+#[test]
+fn a_journal_that_was_deleted_is_missed() {
+    let (world, _) = deployed();
+    let url = world.url();
+    fs::remove_file(log(&world)).unwrap();
+    world.fails(&["status"], 12, "the whole of it is gone");
+    world.fails(&["scale the web app to 3 in staging", "--yes"], 12, "journal::damaged");
+    assert!(http(&url, "GET", "/notes", "").1.contains("remember"), "what runs is left alone");
+    world.ok(&["journal", "repair", "--confirm", "shop/staging"]);
+    // Begun anew: what still runs there is found and not doubled, and no data is lost.
+    world.ok(&[SENTENCE, "--yes"]);
+    assert!(http(&world.url(), "GET", "/notes", "").1.contains("remember"));
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_a_run_loses_nothing() {
+    let world = World::new();
+    world.ok(&["Deploy a web app to staging", "--yes", "-q"]);
+    let records = world.json(&["verify"])["data"][0]["records"].as_u64();
+    // A limit on the size of files fails a write as a full disk does, and needs no right to mount one: the
+    // journal has room for the beginning of the run, and not for its end.
+    let blocks = fs::metadata(log(&world)).unwrap().len() / 512;
+    let mut stopped = None;
+    for more in 1..200 {
+        let mut command = std::process::Command::new("/bin/sh");
+        let limit = format!(r#"trap "" XFSZ; ulimit -f {}; exec "$0" "$@""#, blocks + more);
+        command.args(["-c", &limit]).arg(crate::world::binary());
+        command.args(["scale the web app to 2 in staging", "--yes"]).current_dir(world.project());
+        command.env_clear().env("HOME", world.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let output = command.stdin(std::process::Stdio::null()).output().expect("it runs");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            break;
+        }
+        assert!(err.contains("journal::full") || err.contains("run::unfinished"), "{err}");
+        if err.contains("journal::full") {
+            assert!(err.contains("free some space"), "{err}");
+            stopped = Some(err);
+            if world.json(&["verify"])["data"][0]["records"].as_u64() > records {
+                break;
+            }
+        }
+    }
+    assert!(stopped.is_some(), "the disk was never full");
+    world.ok(&["verify"]);
+    // There is room again.
+    world.ok(&["resume"]);
+    world.ok(&["scale the web app to 2 in staging", "--yes"]);
+    assert_eq!(world.processes().len(), 2);
+    world.ok(&["verify"]);
+    world.ok(&["status"]);
+}
+
+#[test]
+fn a_deleted_state_directory_is_said_and_nothing_that_runs_is_ended() {
+    let (world, _) = deployed();
+    let running = world.processes();
+    let alive = || running.iter().all(|pid| Path::new("/proc").join(pid.trim_matches('"')).exists());
+    fs::rename(world.state(), world.path("gone")).unwrap();
+    let empty = world.ok(&["status"]);
+    assert!(empty.out.contains("nothing is deployed"), "{empty}");
+    world.fails(&["destroy", "--yes"], 2, "front::nothing-deployed");
+    world.fails(&["verify"], 2, "front::nothing-deployed");
+    world.ok(&["resume"]);
+    assert!(running.len() == 2 && alive(), "what runs is left alone");
+    // It is back: nothing was lost.
+    fs::remove_dir_all(world.state()).ok();
+    fs::rename(world.path("gone"), world.state()).unwrap();
+    world.ok(&["verify"]);
+    assert_eq!(world.processes(), running);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_told() {
+    let world = World::new();
+    // Root may write anywhere but here.
+    let line = ["Deploy a web app to staging", "--yes", "--state", "/sys/code-story"];
+    let refused = world.fails(&line, 1, "journal::denied");
+    assert!(refused.err.contains("--state DIR"), "{refused}");
+    assert!(world.ok(&["status", "--state", "/sys/code-story"]).out.contains("nothing is deployed"));
+    world.ok(&["Deploy a web app to staging", "--yes", "-q"]);
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: a state directory of somebody else: only root can become somebody else");
+        return;
+    }
+    // As another user, who may read the journal and write nothing.
+    let as_nobody = |line: &[&str]| {
+        use std::os::unix::process::CommandExt;
+        let binary = world.path("deploy");
+        if !binary.exists() {
+            fs::copy(crate::world::binary(), &binary).unwrap();
+            fs::set_permissions(&binary, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let mut command = std::process::Command::new(&binary);
+        command.args(line).current_dir(world.project()).env_clear().env("PATH", "/usr/bin:/bin");
+        command.uid(65_534).gid(65_534).stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, err) = as_nobody(&["verify"]);
+    assert_eq!(code, Some(0), "whoever can read can verify: {err}");
+    flip(&log(&world), 50);
+    let before = world.snapshot();
+    let (code, err) = as_nobody(&["journal", "repair", "--confirm", "shop/staging"]);
+    assert!(code == Some(1) && err.contains("journal::denied"), "{code:?} {err}");
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
+fn a_repair_waits_for_nobody_who_still_holds_the_journal() {
+    let (world, _) = deployed();
+    flip(&log(&world), 50);
+    let lock =
+        fs::OpenOptions::new().write(true).open(world.state().join("journal/shop@staging.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let refused = world.fails(&["journal", "repair", "--confirm", "shop/staging"], 7, "store::locked");
+    assert!(!refused.out.contains("repaired"), "{refused}");
+    lock.unlock().unwrap();
+    until("it can be repaired", || world.run(&["journal", "repair", "--confirm", "shop/staging"]).code == 0);
     world.ok(&["verify"]);
 }
