@@ -117,6 +117,12 @@ pub struct Options {
     /// Confirm what destroys data, by the name of the deployment
     #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME", add = names(Of::Deployments))]
     pub confirm: Option<String>,
+    /// Show long answers on a terminal through this program (PAGER is not asked) [default: less -FRX]
+    #[arg(long, global = true, env = "DEPLOY_PAGER", value_name = "COMMAND", hide_short_help = true)]
+    pub pager: Option<String>,
+    /// Never use a pager
+    #[arg(long, global = true, env = "DEPLOY_NO_PAGER", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, hide_short_help = true)]
+    pub no_pager: bool,
     /// Write how each step of the run ended to a file: .json or .csv
     #[arg(long, global = true, env = "DEPLOY_REPORT_FILE", value_name = "FILE", value_parser = report_file, hide_short_help = true)]
     pub report_file: Option<PathBuf>,

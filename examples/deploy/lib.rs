@@ -19,6 +19,7 @@ pub mod flow;
 pub mod interrupt;
 pub mod json;
 pub mod machine;
+pub mod pager;
 pub mod place;
 pub mod progress;
 pub mod render;

@@ -25,10 +25,70 @@ use crate::render::time;
 use crate::screen::Screen;
 use crate::style::{Style, Tone, printable, shorten};
 
-/// How often a program that reads JSON hears that the run is alive.
-const BEAT: Duration = Duration::from_secs(10);
-/// How often a person without bars does.
-const STILL: Duration = Duration::from_secs(30);
+/// How often it is said that a run is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// To a program that reads JSON, whatever happens.
+    pub beat: Duration,
+    /// To a person without bars, where nothing else was said for so long.
+    pub still: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { beat: Duration::from_secs(10), still: Duration::from_secs(30) }
+    }
+}
+
+impl Pace {
+    /// The variable by which tests have no need to wait: the milliseconds of a beat.
+    const VARIABLE: &str = "DEPLOY_HEARTBEAT_MS";
+
+    /// The pace, or another that the environment asks for.
+    pub fn of(env: &dyn Fn(&str) -> Option<String>) -> Pace {
+        let beat = env(Pace::VARIABLE).and_then(|ms| ms.parse().ok()).filter(|ms| *ms > 0);
+        beat.map_or_else(Pace::default, |ms| {
+            let beat = Duration::from_millis(ms);
+            Pace { beat, still: beat * 3 }
+        })
+    }
+}
+
+/// What is due at a pace: pure, so that no test has to wait for it.
+#[derive(Debug)]
+struct Pulse {
+    pace: Pace,
+    beat: Duration,
+    still: Duration,
+}
+
+impl Pulse {
+    fn new(pace: Pace) -> Pulse {
+        Pulse { pace, beat: pace.beat, still: pace.still }
+    }
+
+    /// When something is due next.
+    fn next(&self) -> Duration {
+        self.beat.min(self.still)
+    }
+
+    /// A person was told something: the silence begins anew.
+    fn told(&mut self, at: Duration) {
+        self.still = at + self.pace.still;
+    }
+
+    /// Whether a beat is due, and whether a line for a person is.
+    fn due(&mut self, at: Duration) -> (bool, bool) {
+        let due = (at >= self.beat, at >= self.still);
+        if due.0 {
+            self.beat += self.pace.beat;
+        }
+        if due.1 {
+            self.still += self.pace.still;
+        }
+        due
+    }
+}
 
 /// What is known of a run from its events: pure, so that every view shows the same.
 #[derive(Debug, Default)]
@@ -156,7 +216,13 @@ impl Watch {
     pub fn begin(feed: &Arc<Feed>, screen: &Arc<Screen>, view: View, verbose: bool, board: Board) -> Watch {
         let (sender, events) = mpsc::channel();
         *feed.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        let show = Show { screen: Arc::clone(screen), verbose, bars: Bars::new(view, screen), view };
+        let show = Show {
+            screen: Arc::clone(screen),
+            verbose,
+            bars: Bars::new(view, screen),
+            view,
+            pace: screen.pace,
+        };
         let thread =
             std::thread::Builder::new().name("progress".into()).spawn(move || show.run(&events, board));
         Watch { feed: Arc::clone(feed), thread: thread.ok() }
@@ -186,6 +252,7 @@ struct Show {
     screen: Arc<Screen>,
     verbose: bool,
     view: View,
+    pace: Pace,
     bars: Option<Bars>,
 }
 
@@ -193,10 +260,9 @@ impl Show {
     fn run(mut self, events: &mpsc::Receiver<Event>, mut board: Board) {
         let begin = Instant::now();
         let mut json_names = board.names.clone();
-        let (mut beat, mut still) = (BEAT, STILL);
+        let mut pulse = Pulse::new(self.pace);
         loop {
-            let next = beat.min(still).saturating_sub(begin.elapsed());
-            match events.recv_timeout(next) {
+            match events.recv_timeout(pulse.next().saturating_sub(begin.elapsed())) {
                 Ok(event) => {
                     let at = begin.elapsed();
                     let told = board.take(&event, at);
@@ -204,24 +270,21 @@ impl Show {
                     if let Some(told) = told {
                         self.show(&board, &event, &told, at);
                         if !told.detail {
-                            still = at + STILL;
+                            pulse.told(at);
                         }
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let at = begin.elapsed();
-                    if at >= beat {
-                        beat += BEAT;
-                        self.beat(&board, at);
-                    }
-                    if at >= still {
-                        still += STILL;
-                        if self.view == View::Lines {
-                            self.screen.note(&line(&self.screen.notes, at, &board.still(at), Tone::Dim));
-                        }
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            // Also after an event: a tool that never stops talking must not drown it.
+            let at = begin.elapsed();
+            let (beat, still) = pulse.due(at);
+            if beat {
+                self.beat(&board, at);
+            }
+            if still && self.view == View::Lines {
+                self.screen.note(&line(&self.screen.notes, at, &board.still(at), Tone::Dim));
             }
         }
         if let Some(bars) = self.bars.take() {
@@ -372,6 +435,25 @@ mod tests {
         }
         let still = board.still(Duration::from_secs(41));
         assert_eq!(still, "still running, 0 of 4 steps done: web/release (40.0 s), db/endpoint (40.0 s)");
+    }
+
+    #[test]
+    fn a_long_step_is_heard_of_every_ten_seconds_and_told_every_thirty() {
+        let mut pulse = Pulse::new(Pace::default());
+        let (mut beats, mut lines) = (0, 0);
+        for second in 1..=95 {
+            let (beat, still) = pulse.due(Duration::from_secs(second));
+            beats += u32::from(beat);
+            lines += u32::from(still);
+        }
+        assert_eq!((beats, lines), (9, 3));
+        // What is told by itself is silence no more.
+        pulse.told(Duration::from_secs(100));
+        assert_eq!(pulse.due(Duration::from_secs(120)), (true, false));
+        assert_eq!(pulse.due(Duration::from_secs(130)), (true, true));
+        let env = |value: &'static str| Pace::of(&move |_: &str| Some(value.to_owned()));
+        assert_eq!(env("200").still, Duration::from_millis(600));
+        assert_eq!((env("0"), env("x")), (Pace::default(), Pace::default()));
     }
 
     #[test]

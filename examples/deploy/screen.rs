@@ -18,6 +18,8 @@ use serde_json::Value;
 
 use crate::cli::{Options, ProgressMode};
 use crate::json::{self, Line};
+use crate::pager::Pager;
+use crate::progress::Pace;
 use crate::style::{Style, use_color, use_unicode};
 
 /// Where output goes.
@@ -37,6 +39,9 @@ pub struct Screen {
     pub bars: bool,
     /// Whether a person can be asked.
     pub interactive: bool,
+    /// How often it is said that a run is alive.
+    pub pace: Pace,
+    pager: Option<Pager>,
     into: Option<Mutex<File>>,
     host: Arc<dyn Host>,
 }
@@ -64,7 +69,10 @@ impl Screen {
         };
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         let columns = env("COLUMNS").and_then(|columns| columns.parse().ok());
-        let width = |fd| rustix::termios::tcgetwinsize(fd).ok().map(|size| usize::from(size.ws_col));
+        let size = |fd| rustix::termios::tcgetwinsize(fd).ok();
+        let rows = size(rustix::stdio::stdout()).map(|size| usize::from(size.ws_row)).filter(|_| out);
+        let pager = Pager::find(options, json, rows, &*host);
+        let width = |fd| size(fd).map(|size| usize::from(size.ws_col));
         let seen = |fd| width(fd).filter(|columns| *columns > 0).or(columns);
         let (style, notes) =
             (style(out, seen(rustix::stdio::stdout())), style(err, seen(rustix::stdio::stderr())));
@@ -74,10 +82,10 @@ impl Screen {
             json,
             quiet: options.quiet || options.progress == ProgressMode::Quiet,
             dry_run: options.dry_run,
-            bars: err
-                && env("TERM").is_none_or(|term| term != "dumb")
-                && env("CI").is_none_or(|ci| ci.is_empty()),
+            bars: err && env("TERM").is_none_or(|term| term != "dumb") && !automated(env),
             interactive: !json && err && io::stdin().is_terminal(),
+            pace: Pace::of(env),
+            pager,
             into,
             host,
         })
@@ -92,6 +100,13 @@ impl Screen {
     pub fn page(&self, text: &str) {
         if !self.json {
             write(&mut io::stdout().lock(), &self.marked(text));
+        }
+    }
+
+    /// A page that is only read: where it is longer than the terminal, through a pager.
+    pub fn long_page(&self, text: &str) {
+        if !self.json && !self.pager.as_ref().is_some_and(|pager| pager.show(&self.marked(text))) {
+            self.page(text);
         }
     }
 
@@ -145,7 +160,7 @@ impl Screen {
     /// # Errors
     /// `json::write` where it has no JSON.
     pub fn answer(&self, kind: &str, message: &str, page: &str, data: &impl Serialize) -> Result<()> {
-        self.page(page);
+        self.long_page(page);
         if self.wants_json() {
             let data: Value = json::to_value(data)?;
             self.line(Line::new(kind, self.now(), message, data));
@@ -159,6 +174,14 @@ impl Screen {
         }
         text.lines().map(|line| format!("{DRY}{line}\n")).collect()
     }
+}
+
+/// Whether a program and not a person reads along: that switches off live views and the pager, and nothing else.
+pub fn automated(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    /// CI services, and the agents that say who they are.
+    const SIGNS: &[&str] =
+        &["CI", "AI_AGENT", "AGENT", "CLAUDECODE", "CODEX_SANDBOX", "CURSOR_AGENT", "GEMINI_CLI"];
+    SIGNS.iter().any(|name| env(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Writes all of it; a reader that went away is no mistake of ours.

@@ -111,7 +111,7 @@ pub async fn replay(session: &Session, which: Which) -> Result<Exit> {
             session.screen.line(line);
         }
     }
-    session.screen.page(&page);
+    session.screen.long_page(&page);
     Ok(Exit::Done)
 }
 

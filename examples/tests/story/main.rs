@@ -11,9 +11,11 @@
 mod basics;
 mod changes;
 mod completions;
+mod gate;
 mod journal;
 mod lines;
 mod own;
+mod pager;
 mod plans;
 mod readme;
 mod steps;

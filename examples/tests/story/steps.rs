@@ -165,3 +165,43 @@ fn the_log_of_a_step_is_followed_while_it_runs() {
     assert_eq!(follow.0.wait().unwrap().code(), Some(130));
     assert_eq!(run.0.wait().unwrap().code(), Some(5));
 }
+
+/// A deployment whose build goes on until it is let go.
+fn slow(world: &World) -> std::process::Command {
+    let go_on = world.path("go-on").display().to_string();
+    let script = format!("i=0; while [ ! -e '{go_on}' ] && [ $i -lt 999 ]; do sleep 0.05; i=$((i+1)); done");
+    let build = format!("build = [\"sh\", \"-c\", \"{script}; exit 3\"]\nstart = [\"sleep\", \"60\"]\n");
+    world.write("web/a", "");
+    world.write("code.toml", &format!("[components.web]\nsource = \"web\"\n{build}"));
+    let mut command = world.command(&["Deploy a web app to staging", "--yes"]);
+    command.env("DEPLOY_HEARTBEAT_MS", "100");
+    command
+}
+
+#[test]
+fn a_slow_step_is_named_while_it_runs() {
+    let world = World::new();
+    let mut lines = Running(slow(&world).spawn().unwrap());
+    let mut told = BufReader::new(lines.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let still = told.find(|line| line.contains("still running")).expect("a line for a person");
+    assert!(still.contains("0 of 3 steps done: web/release ("), "{still}");
+    fs::write(world.path("go-on"), "").unwrap();
+    assert_eq!(told.filter(|line| line.contains("taken back")).count(), 1);
+    assert_eq!(lines.0.wait().unwrap().code(), Some(5));
+
+    fs::remove_file(world.path("go-on")).unwrap();
+    let mut json = Running(slow(&world).arg("--json").spawn().unwrap());
+    let events = BufReader::new(json.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut events = events.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    for _ in 0..3 {
+        // The first may come before the first step.
+        let named =
+            |event: &Value| event["type"] == "heartbeat" && event["data"]["running"][0] != Value::Null;
+        let beat = events.find(named).expect("a heartbeat");
+        assert_eq!(beat["data"]["running"][0]["step"], "web/release", "{beat}");
+        assert_eq!((&beat["data"]["done"], &beat["data"]["total"]), (&0.into(), &3.into()), "{beat}");
+    }
+    fs::write(world.path("go-on"), "").unwrap();
+    assert_eq!(events.last().map(|event| event["type"].clone()), Some("finished".into()));
+    assert_eq!(json.0.wait().unwrap().code(), Some(5));
+}

@@ -2,18 +2,19 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::world::{Running, World, until};
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 
 /// A command on a terminal of its own, and all that it showed so far.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Running,
     keys: File,
     shown: Arc<Mutex<String>>,
@@ -21,12 +22,18 @@ struct Terminal {
 
 impl Terminal {
     fn open(world: &World, args: &[&str]) -> Terminal {
+        Terminal::of(world.command(args), 0)
+    }
+
+    /// A terminal of so many rows; 0: it does not say.
+    pub(crate) fn of(mut command: Command, rows: u16) -> Terminal {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&controller).expect("a terminal");
         unlockpt(&controller).expect("a terminal");
         let name = ptsname(&controller, Vec::new()).expect("its name").into_string().expect("text");
         let side = || File::options().read(true).write(true).open(&name).expect("its other side");
-        let mut command = world.command(args);
+        let size = Winsize { ws_row: rows, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&controller, size).expect("a size");
         command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
         let child: Child = command.spawn().expect("the binary runs");
         drop(command);
@@ -46,15 +53,15 @@ impl Terminal {
         Terminal { child: Running(child), keys: File::from(controller), shown }
     }
 
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         until(&format!("`{text}` is shown"), || self.shown().contains(text));
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).expect("keys");
     }
 
@@ -63,7 +70,7 @@ impl Terminal {
         kill_process(pid, Signal::INT).expect("it runs");
     }
 
-    fn ends(&mut self) -> ExitStatus {
+    pub(crate) fn ends(&mut self) -> ExitStatus {
         let mut ended = None;
         until("it has ended", || {
             ended = self.child.0.try_wait().expect("a child");
