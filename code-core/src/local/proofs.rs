@@ -396,3 +396,34 @@ fn a_repair_that_the_power_ends_is_finished_by_the_next() {
     }
     assert!(ended > 50 && again > 50, "{ended} {again}");
 }
+
+#[test]
+fn every_byte_of_a_real_journal_counts() {
+    let log = include_bytes!("../../tests/golden/v1.log");
+    let paths = paths();
+    let whole = disk_with(log, None, &paths);
+    let good = read(&whole, &paths).0;
+    drop(ready(&whole, &paths, NAME).unwrap());
+    let head = whole.read(&paths.head).unwrap();
+    let mut found = 0;
+    let mut tried = |bytes: &[u8], at: usize| {
+        let (there, error) = read(&disk_with(bytes, Some(&head), &paths), &paths);
+        assert!(there.len() < good.len() && there == good[..there.len()], "byte {at}");
+        let error = error.expect("it was noted how long the journal is");
+        assert!(["journal::damaged", "journal::foreign"].contains(&error.code()), "byte {at}: {error:?}");
+        found += 1;
+    };
+    let mut changed = log.to_vec();
+    for at in 0..log.len() {
+        changed[at] ^= 1 << (at % 8);
+        tried(&changed, at);
+        changed[at] = log[at];
+        tried(&log[..at], at);
+    }
+    println!(
+        "figure: real journal of {} bytes, {} events, one flip and one truncation at each byte: {found} of {} found",
+        log.len(),
+        good.len(),
+        2 * log.len(),
+    );
+}
