@@ -29,7 +29,7 @@ impl Place {
     /// The place that the options and the current directory say; `root` is whether this runs as root.
     ///
     /// # Errors
-    /// `front::project` where the project is no directory.
+    /// `front::project` where the project is no directory, `front::state` where state cannot lie there.
     pub fn find(options: &Options, here: &Path, root: bool) -> Result<Place> {
         let project = match &options.project {
             Some(named) => here.join(named),
@@ -41,7 +41,18 @@ impl Place {
                 .with("path", project.display().to_string())
         })?;
         if let Some(state) = &options.state {
-            return Ok(Place { project, state: absolute(here, state), why: None });
+            let state = absolute(here, state);
+            let there = state.ancestors().find(|dir| dir.symlink_metadata().is_ok());
+            if let Some(file) = there.filter(|dir| !dir.is_dir()) {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "front::state",
+                    "keep state in what is no directory",
+                )
+                .help("name a directory, or one that can be made: `--state DIR`")
+                .with("path", file.display().to_string()));
+            }
+            return Ok(Place { project, state, why: None });
         }
         let inside = project.join(STATE);
         // PostgreSQL refuses root, so its server runs as another user, who has to reach its data.
@@ -100,6 +111,11 @@ mod tests {
         assert_eq!((found.project.clone(), found.state), (project.clone(), project.join(".code")));
         let found = Place::find(&options(&["--state", "x/y"]), &below, true).unwrap();
         assert_eq!(found.state, below.join("x/y"));
+        std::fs::write(below.join("file"), "").unwrap();
+        for state in ["file", "file/below"] {
+            let error = Place::find(&options(&["--state", state]), &below, false).unwrap_err();
+            assert_eq!(error.code(), "front::state");
+        }
         let error = Place::find(&options(&["--project", "nowhere"]), &below, false).unwrap_err();
         assert_eq!(error.code(), "front::project");
     }

@@ -199,7 +199,9 @@ impl StateStore for LocalStore {
 /// Takes the lock of a deployment, and makes its log ready to be written.
 fn take(paths: &Paths, deployment: String, holder: &Holder) -> Result<(Writer, Option<Cut>)> {
     let dir = paths.lock.parent().unwrap_or(&paths.lock);
-    Disk::Real.make_dir(dir).map_err(|error| io_error("make the directory of", dir, error))?;
+    let elsewhere = "choose a state directory that you may write: `--state DIR`";
+    let failed = |error| io_error("make the directory of", dir, error).help(elsewhere);
+    Disk::Real.make_dir(dir).map_err(failed)?;
     let lock = Lock::take(&paths.lock, &deployment, holder)?;
     let (log, fence, cut) = ready(&Disk::Real, paths, &deployment)?;
     let lease = Lease { deployment, holder: holder.holder.clone(), fence };

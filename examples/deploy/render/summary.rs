@@ -116,7 +116,9 @@ pub fn summary(
     if !kept.is_empty() {
         text.push_str(&paragraph(style, 2, Tone::Plain, &format!("data kept: {}", kept.join(", "))));
     }
-    text.push_str(&table(style, 2, &next(plan, outcome, state, commands)));
+    // Not broken to the width: they are to be copied whole.
+    let wide = Style { width: 10_000, ..*style };
+    text.push_str(&table(&wide, 2, &next(plan, outcome, state, commands)));
     text
 }
 

@@ -18,6 +18,7 @@ mod own;
 mod pager;
 mod plans;
 mod readme;
+mod refused;
 mod steps;
 mod terminal;
 mod world;

@@ -248,7 +248,7 @@ fn collect(dir: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 impl Ended {
-    fn of(args: &[&str], output: Output) -> Ended {
+    pub(crate) fn of(args: &[&str], output: Output) -> Ended {
         Ended {
             line: args.join(" "),
             code: output.status.code().unwrap_or(-1),
