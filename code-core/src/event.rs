@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::checks::Approval;
 use crate::parser::Parsed;
 use crate::plan::Plan;
-use crate::provider::{Live, Observed};
+use crate::provider::{Live, Observed, Resource};
 use crate::request::Request;
 use crate::scanner::Report;
 use crate::{Digest, Error, Key, RunId, StepId};
@@ -196,6 +196,15 @@ pub enum Body {
         /// How.
         outcome: Outcome,
     },
+    /// A broken journal was repaired: what stood behind this event's place is lost, and nobody knows all of it.
+    JournalRepaired {
+        /// Who did it.
+        by: String,
+        /// How many events are lost, at least.
+        lost: u64,
+        /// What the lost events were about, as far as they can be read: it may exist without being recorded.
+        doubts: Vec<Resource>,
+    },
     /// How far a step is: offered to sinks and never written.
     StepProgress {
         /// The run.
@@ -220,7 +229,8 @@ impl Body {
             | Body::Understood { .. }
             | Body::Judged { .. }
             | Body::Planned { .. }
-            | Body::Approved { .. } => None,
+            | Body::Approved { .. }
+            | Body::JournalRepaired { .. } => None,
             Body::RunStarted { run, .. }
             | Body::RunResumed { run, .. }
             | Body::StepStarted { run, .. }

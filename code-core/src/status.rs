@@ -23,7 +23,7 @@ pub struct State {
     /// What exists, as last recorded.
     pub inventory: Inventory,
     /// What may exist although it is not in the inventory: a step at it was begun, its run is over, and nobody
-    /// could tell what it left.
+    /// could tell what it left; or what is recorded of it was lost.
     pub doubts: BTreeMap<Address, Resource>,
     /// The revisions that were rolled out, oldest first.
     pub revisions: Vec<Revision>,
@@ -307,6 +307,11 @@ impl State {
             }
             Body::RunEnded { outcome, .. } => self.end(event.at, *outcome),
             Body::Judged { accepted, .. } => self.accepted = accepted.iter().cloned().collect(),
+            Body::JournalRepaired { doubts, .. } => {
+                let unrecorded = doubts.iter().filter(|one| !self.inventory.contains_key(&one.address));
+                let unrecorded: Vec<_> = unrecorded.map(|one| (one.address.clone(), one.clone())).collect();
+                self.doubts.extend(unrecorded);
+            }
             Body::Requested { request } => self.requested = Some(request.clone()),
             Body::Understood { .. }
             | Body::Approved { .. }

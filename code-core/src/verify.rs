@@ -212,7 +212,8 @@ impl Verifier {
                 at.holds(now.phase != Phase::Done, *step, "a step that is not done", now.phase)?;
                 now.phase = Phase::Skipped;
             }
-            Body::StepProgress { .. } => {}
+            // What was lost is lost: what is kept follows from what is before it, and so does what comes.
+            Body::JournalRepaired { .. } | Body::StepProgress { .. } => {}
         }
         if event.body.is_effect() {
             self.head = seq;

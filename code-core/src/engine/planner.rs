@@ -209,11 +209,19 @@ impl Planner<'_> {
                 why: "a value that it uses is known after an earlier step".to_owned(),
             };
         }
+        let doubted = recorded.is_none() && state.doubts.contains_key(&symbolic.address);
+        if change.action == Action::Keep && doubted {
+            // A step of its own records it: what is ours and not recorded would be left behind one day.
+            change.action = Action::Update;
+            change.why =
+                "it is here, and what was recorded of it is lost: it is taken over as it is".to_owned();
+        }
         if change.action == Action::Create && recorded.is_some() && observed == Observed::Absent {
             change.why = "it was here and is gone".to_owned();
         }
         // Whatever was open is looked at and planned once more when its turn comes.
         let open = !bound
+            || doubted
             || matches!(observed, Observed::NotYet(_))
             || matches!(change.effects, Effects::Open { .. });
         seen.push((symbolic.address.clone(), observed));

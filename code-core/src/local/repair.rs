@@ -9,22 +9,24 @@
 //!            3. shop@staging.head: how far it is good
 //! ```
 //!
-//! Nothing is deleted. A crash between two of these leaves a journal that is still broken, or already good,
+//! The new file ends with an event that says so, and what may exist now without being recorded: whoever plans
+//! next looks for it. Nothing is deleted. A crash between two of these leaves a journal that is still broken, or already good,
 //! and the same command finishes. A record behind the break is never believed, also where it is whole: what
-//! it follows from is not known. It is only told, so that a person knows what to look at.
+//! it follows from is not known. It is only told, so that it is known what to look at.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::disk::Disk;
 use super::journal::{self, Place};
-use super::lock::Head;
+use super::lock::{Head, Holder};
 use super::log::{self, Next, Reader, io_error};
-use super::store::{Paths, decode};
+use super::store::{Paths, decode, encode};
 use crate::event::{Body, Event};
 use crate::plan::Plan;
+use crate::provider::Resource;
 use crate::status::{Phase, State};
 use crate::store::Seq;
 use crate::{Address, Digest, Error, ErrorKind, Result};
@@ -46,6 +48,9 @@ pub struct Trouble {
     pub known: Seq,
     /// The events behind the break that can still be read.
     pub readable: Vec<(Seq, Event)>,
+    /// The resources that may not be as recorded: what an open run may have done, and what the events behind
+    /// the break are about.
+    pub doubts: Vec<Resource>,
 }
 
 /// A journal that was repaired.
@@ -62,32 +67,29 @@ impl Trouble {
     pub fn lost(&self) -> u64 {
         self.known.0.saturating_sub(self.kept.0)
     }
+}
 
-    /// The resources that may not be as recorded: what the run that was open may have done, and what the
-    /// events behind the break are about. `state` is that of the events that are kept.
-    pub fn unsure(&self, state: &State) -> BTreeSet<Address> {
-        let open = state.open_run();
-        let undone = open.iter().flat_map(|run| {
-            let steps = run.plan.steps.iter().zip(&run.steps);
-            steps.filter(|(_, record)| record.phase != Phase::Done).map(|(step, _)| step.address().clone())
-        });
-        let mut unsure: BTreeSet<Address> = undone.collect();
-        let mut plan: Option<&Plan> = open.map(|run| &run.plan);
-        for (_, event) in &self.readable {
-            match &event.body {
-                Body::Planned { plan: next } => {
-                    unsure.extend(next.steps.iter().map(|step| step.address().clone()));
-                    plan = Some(next);
-                }
-                Body::StepStarted { step, .. } | Body::StepDone { step, .. } => {
-                    let step = plan.and_then(|plan| plan.step(*step));
-                    unsure.extend(step.map(|step| step.address().clone()));
-                }
-                _ => {}
-            }
-        }
-        unsure
+/// The resources that may not be as recorded; `state` is that of the events that are kept.
+fn doubts(state: &State, readable: &[(Seq, Event)]) -> Vec<Resource> {
+    let mut plan: Option<&Plan> = None;
+    let mut doubts: BTreeMap<Address, Resource> = BTreeMap::new();
+    if let Some(run) = state.open_run() {
+        let undone = run.plan.steps.iter().zip(&run.steps).filter(|(_, record)| record.phase != Phase::Done);
+        let resources = undone.map(|(step, _)| &step.change.resource);
+        doubts.extend(resources.map(|resource| (resource.address.clone(), resource.clone())));
+        plan = Some(&run.plan);
     }
+    for (_, event) in readable {
+        match &event.body {
+            Body::Planned { plan: next } => plan = Some(next),
+            Body::StepStarted { step, .. } | Body::StepDone { step, .. } => {
+                let resource = plan.and_then(|plan| plan.step(*step)).map(|step| &step.change.resource);
+                doubts.extend(resource.map(|resource| (resource.address.clone(), resource.clone())));
+            }
+            _ => {}
+        }
+    }
+    doubts.into_values().collect()
 }
 
 /// What is wrong with a journal, if anything.
@@ -106,20 +108,25 @@ pub(super) fn repair(
     paths: &Paths,
     name: &str,
     before: Option<Seq>,
+    holder: &Holder,
 ) -> Result<Option<Repaired>> {
-    let Some(Found { trouble, at, fence, head, log }) = look(disk, paths, name, before)? else {
+    let Some(Found { trouble, mut at, fence, head, log }) = look(disk, paths, name, before)? else {
         return Ok(None);
     };
     let mut aside = Vec::new();
     let good = log.get(..trouble.offset as usize).unwrap_or_default();
     let whole = !good.is_empty() && good.len() == log.len();
-    if !whole {
-        if !log.is_empty() {
-            aside.push(put_aside(disk, &paths.log, &trouble, &log)?);
-        }
-        let header = journal::header(name);
-        let good = if good.is_empty() { header.as_slice() } else { good };
-        disk.replace(&paths.log, good, 0o644).map_err(|e| io_error("repair", &paths.log, e))?;
+    if !whole && !log.is_empty() {
+        aside.push(put_aside(disk, &paths.log, &trouble, &log)?);
+    }
+    if !whole || trouble.lost() > 0 {
+        let mut bytes = if good.is_empty() { journal::header(name) } else { good.to_vec() };
+        let (by, lost, doubts) = (holder.holder.clone(), trouble.lost(), trouble.doubts.clone());
+        let event = Event { at: holder.since, body: Body::JournalRepaired { by, lost, doubts } };
+        let (record, to) = journal::batch(at, &[encode(&event)?])?;
+        bytes.extend(record);
+        at = to;
+        disk.replace(&paths.log, &bytes, 0o644).map_err(|e| io_error("repair", &paths.log, e))?;
     }
     if let Some(bytes) = head {
         aside.push(put_aside(disk, &paths.head, &trouble, &bytes)?);
@@ -146,6 +153,7 @@ fn look(disk: &Disk, paths: &Paths, name: &str, before: Option<Seq>) -> Result<O
     let bad_head = why.is_some().then(|| bytes(disk, &paths.head)).transpose()?;
     let start = journal::read_header(&journal::header(name), name)?;
     let (mut at, mut offset) = (start, 0);
+    let mut state = State::default();
     match Reader::open(disk, &paths.log, name, head.known()) {
         Err(error) => why = Some(damage(error)?),
         Ok(None) if head.last > Seq::START => why = Some(log::gone(name, &paths.log)),
@@ -162,6 +170,11 @@ fn look(disk: &Disk, paths: &Paths, name: &str, before: Option<Seq>) -> Result<O
                             break;
                         }
                         (at, offset) = (reader.at(), reader.at().offset);
+                        for (place, body) in &batch {
+                            if let Ok(event) = decode(*place, body) {
+                                state.apply(*place, &event);
+                            }
+                        }
                     }
                     Ok(Next::End | Next::Torn) => break,
                     Err(error) => {
@@ -181,6 +194,7 @@ fn look(disk: &Disk, paths: &Paths, name: &str, before: Option<Seq>) -> Result<O
         .collect();
     let known = records.iter().map(|(place, _)| *place).chain([head.last, at.last]).max();
     let readable = records.into_iter().filter_map(|(place, event)| Some((place, event.ok()?)));
+    let readable: Vec<_> = readable.collect();
     let trouble = Trouble {
         deployment: name.to_owned(),
         why: why.message().to_owned(),
@@ -188,7 +202,8 @@ fn look(disk: &Disk, paths: &Paths, name: &str, before: Option<Seq>) -> Result<O
         offset,
         bytes: rest.len() as u64,
         known: known.unwrap_or(at.last),
-        readable: readable.collect(),
+        doubts: doubts(&state, &readable),
+        readable,
     };
     Ok(Some(Found { trouble, at, fence: head.fence, head: bad_head, log }))
 }

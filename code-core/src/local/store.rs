@@ -88,7 +88,7 @@ impl LocalStore {
         let holder = holding(ctx, holder);
         blocking(move || {
             let lock = Lock::take(&paths.lock, &name, &holder)?;
-            let repaired = repair::repair(&Disk::Real, &paths, &name, before);
+            let repaired = repair::repair(&Disk::Real, &paths, &name, before, &holder);
             drop(lock);
             repaired
         })
@@ -254,7 +254,7 @@ fn chunks(reader: Option<Reader>, after: Seq) -> impl futures::Stream<Item = Res
     .try_flatten()
 }
 
-fn encode(event: &Event) -> Result<Vec<u8>> {
+pub(super) fn encode(event: &Event) -> Result<Vec<u8>> {
     serde_json::to_vec(event).map_err(|error| {
         Error::new(ErrorKind::Bug, "journal::encode", "write an event as JSON")
             .help("report this, with what you did")

@@ -1,7 +1,6 @@
 //! Whether what is recorded can be trusted, and the way out where it cannot: `verify` and `journal repair`.
 
 use code_core::local::{Repaired, Trouble};
-use code_core::status::State;
 use code_core::store::Seq;
 use code_core::verify::Link;
 use code_core::{Deployment, Error, ErrorKind, Result};
@@ -63,10 +62,9 @@ pub async fn repair(session: &Session) -> Result<Exit> {
             .with("deployments", names.join(", ")));
         }
     };
-    let kept = kept(session, &deployment, trouble.kept).await?;
-    session.screen.page(&verified::trouble(&session.screen.style, &trouble, &kept));
+    session.screen.page(&verified::trouble(&session.screen.style, &trouble));
     if session.screen.dry_run {
-        return answer(session, &Repaired { trouble, aside: Vec::new() }, &kept, "would repair");
+        return answer(session, &Repaired { trouble, aside: Vec::new() }, "would repair");
     }
     if !consent(session, &deployment, &trouble).await? {
         session.screen.note("nothing was changed\n");
@@ -83,10 +81,11 @@ pub async fn repair(session: &Session) -> Result<Exit> {
         )
         .help("`verify` shows how it is"));
     };
-    let next = if kept.open_run().is_some() { "resume" } else { "status" };
+    let open = session.engine.state(&deployment).await?.open_run().is_some();
+    let next = if open { "resume" } else { "status" };
     let next = session.called.command(next);
     session.screen.page(&verified::repaired(&session.screen.style, &repaired, &next));
-    answer(session, &repaired, &kept, "repaired")
+    answer(session, &repaired, "repaired")
 }
 
 /// Tells of every torn write that was cut off the end of a journal, and where its bytes are.
@@ -104,9 +103,8 @@ pub fn tell_cuts(session: &Session) {
     }
 }
 
-fn answer(session: &Session, repaired: &Repaired, kept: &State, message: &str) -> Result<Exit> {
-    let data = json!({ "repaired": repaired, "unsure": repaired.trouble.unsure(kept) });
-    session.screen.answer("repaired", message, "", &data)?;
+fn answer(session: &Session, repaired: &Repaired, message: &str) -> Result<Exit> {
+    session.screen.answer("repaired", message, "", repaired)?;
     Ok(Exit::Done)
 }
 
@@ -131,12 +129,6 @@ async fn first_untrusted(session: &Session, deployment: &Deployment) -> Result<O
         Err(error) if error.code() == "engine::no-deployment" => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The state up to the last event that is kept.
-async fn kept(session: &Session, deployment: &Deployment, last: Seq) -> Result<State> {
-    let (events, _) = session.engine.readable(deployment).await?;
-    Ok(State::fold(events.iter().filter(|(seq, _)| *seq <= last)))
 }
 
 /// Whether a person agreed, by the name of the deployment: events that are lost do not come back.

@@ -172,6 +172,15 @@ impl Names {
             Body::RunEnded { run, outcome } => {
                 (format!("run {run} {}", outcome_word(*outcome)), outcome_tone(*outcome))
             }
+            Body::JournalRepaired { by, lost, doubts } => {
+                let may: Vec<&str> = doubts.iter().map(|doubt| doubt.address.as_str()).collect();
+                let may =
+                    if may.is_empty() { String::new() } else { format!(": look at {}", may.join(", ")) };
+                (
+                    format!("{by} repaired the journal; at least {lost} events after this are lost{may}"),
+                    Tone::Warn,
+                )
+            }
             Body::StepProgress { step, message, .. } => {
                 (format!("{}: {message}", self.step(*step)), Tone::Dim)
             }

@@ -1,7 +1,6 @@
 //! The chain from request to effects: each link with how often it holds, the first break, and its repair.
 
 use code_core::local::{Repaired, Trouble};
-use code_core::status::State;
 use code_core::verify::{Link, Verified};
 
 use crate::style::{Style, Tone, cell, heading, paragraph, table};
@@ -26,9 +25,8 @@ pub fn page(style: &Style, verified: &Verified, repair: &str) -> String {
     }
 }
 
-/// What a repair keeps and loses, and what may not be as it is recorded then; `kept` is the state of what is
-/// kept.
-pub fn trouble(style: &Style, trouble: &Trouble, kept: &State) -> String {
+/// What a repair keeps and loses, and what may not be as it is recorded then.
+pub fn trouble(style: &Style, trouble: &Trouble) -> String {
     let mut text = heading(style, Tone::Bad, "Journal BROKEN", &format!(" of {}", trouble.deployment));
     text.push_str(&paragraph(style, 2, Tone::Plain, &trouble.why));
     let lost = match (trouble.lost(), trouble.readable.len()) {
@@ -38,7 +36,7 @@ pub fn trouble(style: &Style, trouble: &Trouble, kept: &State) -> String {
             format!("at least {lost} events; {told} of them can be read still, and are not believed")
         }
     };
-    let unsure: Vec<String> = trouble.unsure(kept).iter().map(ToString::to_string).collect();
+    let unsure: Vec<String> = trouble.doubts.iter().map(|doubt| doubt.address.to_string()).collect();
     let unsure = match (unsure.is_empty(), trouble.lost()) {
         (false, _) => unsure.join(", "),
         (true, 0) => "nothing".to_owned(),
@@ -114,10 +112,10 @@ mod tests {
             bytes: 900,
             known: Seq(known),
             readable: Vec::new(),
+            doubts: Vec::new(),
         };
-        let state = State::default();
-        insta::assert_snapshot!(trouble(&WIDE, &trouble_of(42), &state));
-        insta::assert_snapshot!(trouble(&NARROW, &trouble_of(30), &state));
+        insta::assert_snapshot!(trouble(&WIDE, &trouble_of(42)));
+        insta::assert_snapshot!(trouble(&NARROW, &trouble_of(30)));
         let aside = vec!["/s/journal/shop@staging.log.20480.3fa9c1d2.damaged".into()];
         let done = Repaired { trouble: trouble_of(42), aside };
         insta::assert_snapshot!(repaired(&WIDE, &done, "deploy status"));

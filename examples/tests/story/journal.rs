@@ -59,7 +59,7 @@ fn the_chain_from_a_sentence_to_its_effects_is_verified() {
 #[test]
 fn a_damaged_journal_is_told_repaired_and_gone_on_with() {
     let (world, records) = deployed();
-    let url = world.url();
+    let (url, running) = (world.url(), world.processes());
     flip(&log(&world), 70);
     let damaged = fs::read(log(&world)).unwrap();
 
@@ -90,10 +90,15 @@ fn a_damaged_journal_is_told_repaired_and_gone_on_with() {
     // What was started and has no end any more is looked at, and everything is as it was wished.
     let resumed = world.run(&["resume"]);
     assert!([0, 5].contains(&resumed.code), "{resumed}");
-    world.ok(&["restart", "web", "--yes"]);
+    world.ok(&["scale the web app to 2 in staging", "--yes"]);
+    assert_eq!(world.processes(), running, "what is there is taken over, not doubled");
     assert_eq!(world.url(), url);
     assert!(http(&url, "GET", "/notes", "").1.contains("remember"));
     world.ok(&["verify"]);
+    assert!(world.ok(&["history"]).out.contains("repaired the journal"));
+    world.ok(&["destroy", "--yes"]);
+    let alive = |pid: &String| Path::new("/proc").join(pid.trim_matches('"')).exists();
+    assert!(!running.iter().any(alive), "nothing is left behind");
 }
 
 #[test]
