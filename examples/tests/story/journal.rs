@@ -257,3 +257,34 @@ fn a_repair_waits_for_nobody_who_still_holds_the_journal() {
     until("it can be repaired", || world.run(&["journal", "repair", "--confirm", "shop/staging"]).code == 0);
     world.ok(&["verify"]);
 }
+
+#[test]
+fn an_event_that_no_run_can_have_written_breaks_the_chain() {
+    use code_core::StateStore;
+    use code_core::event::{Body, Event, Outcome};
+    use code_core::local::LocalStore;
+    use code_core::store::Seq;
+    let (world, records) = deployed();
+    let running = world.processes();
+    // Written by the rules of the file, by a program that is not CODE.
+    let body = Body::RunEnded { run: code_core::RunId(2), outcome: Outcome::Succeeded };
+    let forged = Event { at: jiff::Timestamp::UNIX_EPOCH, body };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = LocalStore::new(&code_core::Layout::new(world.state()));
+        let ctx = code_core::memory::ctx(&std::sync::Arc::default());
+        let lease = store.lease(&ctx, "shop/staging", "mallory", std::time::Duration::ZERO).await.unwrap();
+        store.append(&ctx, &lease, Seq(records), &[forged]).await.unwrap();
+        store.release(&ctx, lease).await.unwrap();
+    });
+    let broken = world.json(&["verify"])["data"][0]["broken"].clone();
+    assert_eq!((broken["record"].as_u64(), broken["link"].as_str()), (Some(records + 1), Some("run")));
+    let refused = world.fails(&["scale the web app to 3 in staging", "--yes"], 12, "chain::broken");
+    assert!(refused.err.contains("journal repair"), "{refused}");
+    assert_eq!(world.processes(), running, "nothing was changed");
+    world.ok(&["journal", "repair", "--confirm", "shop/staging"]);
+    assert_eq!(world.json(&["verify"])["data"][0]["records"].as_u64(), Some(records + 1));
+    world.ok(&["scale the web app to 3 in staging", "--yes"]);
+    assert_eq!(world.processes().len(), 3);
+    world.ok(&["verify"]);
+}
