@@ -197,9 +197,13 @@ impl Approval {
         }
         let age = now.duration_since(self.at).as_hours();
         if !(0..APPROVAL_HOURS).contains(&age) {
+            let message = match age {
+                0.. => "use an approval that is out of date",
+                _ => "use an approval of a time that has not come: the clock was set back",
+            };
             return needs(
                 "approval::expired",
-                "use an approval that is out of date",
+                message,
                 format!("have the plan approved again: an approval holds for {APPROVAL_HOURS} hours"),
             );
         }

@@ -14,6 +14,7 @@ mod clean;
 mod contract;
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -180,9 +181,26 @@ async fn answer<T>(who: &str, what: &str, limit: Duration, call: impl Future<Out
     }
 }
 
+thread_local! {
+    static CALLING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is inside of a guarded call. A panic there is caught and becomes an error without secrets:
+/// a program's own panic hook should stay silent, because the panic's text may hold one.
+pub fn is_calling() -> bool {
+    CALLING.get() > 0
+}
+
 /// What a call comes back with; a panic is a failure of that call alone.
 async fn caught<T>(who: &str, what: &str, call: impl Future<Output = T>) -> Result<T> {
-    AssertUnwindSafe(call).catch_unwind().await.map_err(|panic| {
+    let mut call = std::pin::pin!(AssertUnwindSafe(call).catch_unwind());
+    let answer = std::future::poll_fn(|waker| {
+        CALLING.set(CALLING.get() + 1);
+        let polled = call.as_mut().poll(waker);
+        CALLING.set(CALLING.get() - 1);
+        polled
+    });
+    answer.await.map_err(|panic| {
         let said = std::io::Error::other(said(&*panic));
         Error::new(ErrorKind::Bug, "provider::panicked", format!("{what}: `{who}` panicked"))
             .help("report it to the author of the provider")

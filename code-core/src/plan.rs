@@ -119,6 +119,12 @@ pub struct Undo<'a> {
     pub reversal: &'a Reversal,
 }
 
+/// The error of a plan of a version that this build does not know.
+pub fn other_version(version: u64) -> Error {
+    Error::new(ErrorKind::Invalid, "plan::version", format!("read a plan of version {version}"))
+        .help("make the plan again with this build")
+}
+
 impl Plan {
     /// With its id set to the digest of everything else in it.
     #[must_use]
@@ -135,20 +141,19 @@ impl Plan {
     /// `plan::version`, `plan::edited`, `plan::cycle`.
     pub fn check(&self) -> Result<()> {
         if self.version != PLAN_VERSION {
-            let message = format!("read a plan of version {}", self.version);
-            return Err(Error::new(ErrorKind::Invalid, "plan::version", message)
-                .help("make the plan again with this build"));
+            return Err(other_version(self.version.into()));
         }
         if self.clone().sealed().id != self.id {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "plan::edited",
-                "trust a plan whose content does not fit its id",
-            )
-            .help("a plan cannot be edited: change the request or the spec, and plan again")
-            .with("id", self.id.to_string()));
+            return Err(self.edited());
         }
         self.graph().map(drop)
+    }
+
+    /// The error of a plan that is not what it says it is.
+    pub(crate) fn edited(&self) -> Error {
+        Error::new(ErrorKind::Refused, "plan::edited", "trust a plan whose content does not fit its id")
+            .help("a plan cannot be edited: change the request or the spec, and plan again")
+            .with("id", self.id.to_string())
     }
 
     /// The graph of its steps.

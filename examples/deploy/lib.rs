@@ -60,6 +60,10 @@ pub fn main_with(own: Own) -> ExitCode {
         return code;
     }
     std::panic::set_hook(Box::new(|panic| {
+        // It becomes an error, and its text may hold a secret.
+        if code_core::guard::is_calling() {
+            return;
+        }
         let text = format!(
             "error[front::panic]: a mistake in the program itself: {panic}\n\n\
              hint: nothing that was recorded is lost; `deploy resume` goes on with a run. Please report this.\n"

@@ -24,6 +24,7 @@ mod tests;
 mod verify;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::engine::builder::EngineBuilder;
@@ -62,6 +63,9 @@ pub struct Planned {
     pub plan_reports: Vec<Report>,
     /// The unknown findings that were accepted, by id.
     pub accepted: BTreeSet<String>,
+    /// The state directory that it was made on: on another one it would be about other things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Engine {
@@ -149,7 +153,8 @@ impl Engine {
         let plan = planner.plan(&ctx, proposal, checked.as_ref(), &spec_reports, state).await?;
         let plan_reports = self.parts.scan(&ctx, Subject::Plan(&plan)).await;
         let (proposal, accepted) = (proposal.clone(), accepted.clone());
-        Ok(Planned { proposal, spec_reports, plan, plan_reports, accepted })
+        let state_dir = Some(self.parts.state_dir.to_path_buf());
+        Ok(Planned { proposal, spec_reports, plan, plan_reports, accepted, state_dir })
     }
 
     /// Asks the approver whether a plan may be carried out: the answer is for [`Engine::apply`].

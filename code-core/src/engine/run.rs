@@ -130,6 +130,23 @@ impl Engine {
         }
     }
 
+    /// Whether a plan, perhaps from a file, is about this engine's state directory and one deployment.
+    fn is_ours(&self, planned: &Planned) -> Result<()> {
+        if planned.proposal.deployment != planned.plan.deployment {
+            return Err(planned.plan.edited());
+        }
+        match planned.state_dir.as_deref() {
+            Some(other) if *other != *self.parts.state_dir => {
+                let message = "apply a plan that was made for another state directory";
+                Err(Error::new(ErrorKind::Refused, "plan::other-state", message)
+                    .help("apply it where it was made, or plan again here")
+                    .with("made_for", other.display().to_string())
+                    .with("here", self.parts.state_dir.display().to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Everything between the lease and the first step: the plan still fits, passes the gate again, is
     /// approved, and is written down.
     async fn begin(
@@ -140,6 +157,7 @@ impl Engine {
         approval: Approval,
         holder: String,
     ) -> Result<Begun> {
+        self.is_ours(planned)?;
         let state = self.trusted_state(&planned.plan.deployment).await?;
         refuse_unfinished(&state)?;
         let now = self.plan_on(&planned.proposal, &planned.accepted, &state).await?;
@@ -299,14 +317,17 @@ pub(super) fn may_decide(run: &Run, decision: Decision) -> Result<()> {
 }
 
 fn stale(then: &Plan, now: &Plan) -> Error {
+    let other = then.steps.iter().zip(&now.steps).find(|(then, now)| then != now).map(|(then, _)| then);
     let why = if then.base != now.base {
-        "the deployment was changed since it was made"
+        "the deployment was changed since it was made".to_owned()
     } else if then.observations != now.observations {
-        "what is there has changed since it was made"
+        "what is there has changed since it was made".to_owned()
     } else if then.chain != now.chain {
-        "what the scanners say has changed since it was made"
+        "what the scanners say has changed since it was made".to_owned()
+    } else if let Some(step) = other {
+        format!("`{}` would do something else with `{}`, and sees the same", step.provider, step.address())
     } else {
-        "it would be another one now"
+        "it would be another one now".to_owned()
     };
     Error::new(ErrorKind::Stale, "plan::stale", format!("apply the plan: {why}"))
         .help("plan again, and look at what changed")

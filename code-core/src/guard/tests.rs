@@ -106,3 +106,16 @@ fn a_secret_is_seen_wherever_data_is() {
     assert!(note.leaks(&ctx));
     assert!(!live().leaks(&ctx) && Live { id: "1234567890".into(), ..live() }.leaks(&ctx));
 }
+
+#[tokio::test]
+async fn a_panic_is_known_to_be_caught_while_it_unwinds() {
+    let inside = async {
+        tokio::task::yield_now().await;
+        is_calling()
+    };
+    assert!(caught("x", "y", inside).await.unwrap());
+    assert!(!is_calling());
+    let error = caught("x", "y", async { panic!("z") }).await.map(|(): ()| ()).unwrap_err();
+    assert_eq!((error.code(), error.causes()), ("provider::panicked", &["z".to_owned()][..]));
+    assert!(!is_calling());
+}

@@ -94,6 +94,14 @@ impl MemoryHost {
         self.moved.notify_waiters();
     }
 
+    /// Sets the clock back, as a time server or a person does. Whoever waits goes on waiting for the time that it
+    /// waits for.
+    pub fn set_back(&self, by: Duration) {
+        let mut inner = lock(&self.inner);
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        inner.now = inner.now.checked_sub(by).unwrap_or(Timestamp::MIN);
+    }
+
     /// How many wait for a later time.
     pub fn sleepers(&self) -> usize {
         lock(&self.inner).sleepers.len()

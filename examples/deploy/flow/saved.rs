@@ -10,6 +10,7 @@ use std::path::Path;
 
 use code_core::checks::{Approval, How};
 use code_core::engine::Planned;
+use code_core::plan::PLAN_VERSION;
 use code_core::{Digest, Error, ErrorKind, Result};
 
 use crate::exit::Exit;
@@ -105,8 +106,22 @@ pub fn read(path: &Path) -> Result<Planned> {
     };
     let file = File::open(path).map_err(|error| bad(&error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_PLAN_BYTES).read_to_end(&mut bytes).map_err(|error| bad(&error))?;
-    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+    file.take(MAX_PLAN_BYTES + 1).read_to_end(&mut bytes).map_err(|error| bad(&error))?;
+    if bytes.len() as u64 > MAX_PLAN_BYTES {
+        return Err(bad(&io::Error::other(format!("it is larger than {} MiB", MAX_PLAN_BYTES >> 20))));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| match other_version(&bytes) {
+        // A plan of another version has other fields: which, only its own build knows.
+        Some(version) => code_core::plan::other_version(version).with("path", path.display().to_string()),
+        None if error.is_eof() => bad(&io::Error::other(format!("it ends in the middle: {error}"))),
+        None => bad(&error),
+    })
+}
+
+/// The version of a plan of another version.
+fn other_version(bytes: &[u8]) -> Option<u64> {
+    let file: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    file.pointer("/plan/version")?.as_u64().filter(|version| *version != u64::from(PLAN_VERSION))
 }
 
 /// Makes the directory of approvals, into which every user of the machine may put one and none may take out
@@ -224,5 +239,10 @@ mod tests {
             assert_eq!(error.code(), "front::plan-file");
         }
         assert_eq!(read(&dir.path().join("none")).unwrap_err().code(), "front::plan-file");
+        std::fs::write(&path, r#"{"plan": {"version": 7, "new": 1}}"#).unwrap();
+        assert_eq!(read(&path).unwrap_err().code(), "plan::version");
+        let huge = std::fs::File::create(&path).unwrap();
+        huge.set_len(MAX_PLAN_BYTES + 1).unwrap();
+        assert!(read(&path).unwrap_err().causes()[0].contains("larger than 64 MiB"));
     }
 }
