@@ -278,6 +278,16 @@ Examples:
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// [destructive] Remove old releases that no rollback needs; data and what runs stay
+    #[command(after_help = "\
+Examples:
+  deploy prune --dry-run         what would go, and how much room it takes
+  deploy prune --keep 3 --yes    the releases of the last three revisions stay")]
+    Prune {
+        /// How many revisions of each deployment stay ready for a rollback
+        #[arg(long, value_name = "REVISIONS", default_value_t = 10)]
+        keep: usize,
+    },
     /// [read-only] What an error code means, and what to do
     Explain {
         /// The code, for example `gate::refused`; none: a list of all

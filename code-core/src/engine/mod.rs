@@ -13,6 +13,7 @@ pub mod breaker;
 mod builder;
 mod driver;
 mod look;
+mod needed;
 mod parts;
 mod planner;
 mod propose;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 pub use crate::engine::builder::EngineBuilder;
 pub use crate::engine::look::{ResourceStatus, Status};
+pub use crate::engine::needed::Needed;
 pub use crate::engine::propose::Proposal;
 pub use crate::engine::run::Finished;
 use serde::{Deserialize, Serialize};

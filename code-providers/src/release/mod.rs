@@ -14,6 +14,7 @@
 //! scripts of a Python environment do); the file beside it, not a rename, says that it is complete.
 
 mod build;
+pub mod prune;
 mod snapshot;
 
 use std::collections::BTreeMap;

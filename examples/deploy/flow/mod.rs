@@ -9,6 +9,7 @@ pub mod last;
 pub mod logs;
 pub mod look;
 pub mod propose;
+pub mod prune;
 pub mod runs;
 pub mod saved;
 pub mod sentence;
@@ -58,6 +59,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Resume => change::resume(session).await,
         Command::Connect { component, args } => connect::connect(session, &component, &args).await,
         Command::Explain { code } => look::explain_code(session, code.as_deref()),
+        Command::Prune { keep } => prune::prune(session, keep).await,
         Command::Doctor => look::doctor(session).await,
         Command::Report => look::report(session).await,
         Command::Init => init::init(session),
@@ -77,6 +79,7 @@ pub fn streams(asked: &Asked) -> bool {
                 | Command::Journal { .. }
                 | Command::Runs { .. }
                 | Command::Explain { .. }
+                | Command::Prune { .. }
                 | Command::Doctor
                 | Command::Commands
                 | Command::Completions { .. }

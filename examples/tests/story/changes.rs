@@ -3,7 +3,7 @@
 use crate::world::{World, http, until};
 
 /// A web app in a few lines of Python, of a version.
-fn app(world: &World, version: &str) {
+pub(crate) fn app(world: &World, version: &str) {
     world.write("Procfile", "web: python3 app.py\n");
     world.write(
         "app.py",

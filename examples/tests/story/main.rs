@@ -17,6 +17,7 @@ mod lines;
 mod own;
 mod pager;
 mod plans;
+mod prune;
 mod readme;
 mod refused;
 mod steps;
