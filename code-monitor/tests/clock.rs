@@ -82,7 +82,9 @@ async fn a_run_goes_on_whatever_the_clock_does() {
             assert!(waits.clone().all(|ms| ms <= 30_000), "{name}: waits are lengths, not times");
             let html = report::render(&events, None).unwrap();
             assert!(!html.contains("NaN") && !html.contains("inf\""), "{name}");
-            assert!(!html.contains("=\"-"), "{name}: nothing is drawn backwards");
+            // A year before year 0 has a sign of its own.
+            let drawn = html.replace("=\"-009999", "").replace("=\"-9999", "");
+            assert!(!drawn.contains("=\"-"), "{name}: nothing is drawn backwards");
             let results = Results::of(finished.state.run.as_ref().unwrap());
             assert!(results.seconds >= 0.0 && results.steps.iter().all(|step| step.seconds >= 0.0), "{name}");
             let counts = metrics.counts();
