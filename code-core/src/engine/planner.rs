@@ -219,6 +219,12 @@ impl Planner<'_> {
         if change.action == Action::Create && recorded.is_some() && observed == Observed::Absent {
             change.why = "it was here and is gone".to_owned();
         }
+        if let (Some(recorded), Reversal::Reversible(to) | Reversal::Compensable { to, .. }) =
+            (recorded, &mut change.reversal)
+        {
+            // What is returned to needs what the old one did, not what the new one does.
+            to.depends_on.clone_from(&recorded.needs);
+        }
         // Whatever was open is looked at and planned once more when its turn comes.
         let open = !bound
             || doubted

@@ -221,6 +221,22 @@ async fn what_was_made_with_values_that_were_known_goes_before_what_gave_them() 
 }
 
 #[tokio::test]
+async fn what_was_returned_to_still_goes_after_what_uses_it() {
+    let bench = Bench::new();
+    let of = |min| shop_with(|spec| spec.components[0].replicas = Replicas { min, max: min });
+    bench.deploy(&of(2)).await.unwrap();
+    bench.world.fail(&at("web/endpoint"), Fault::Permanent, 1);
+    assert_eq!(bench.deploy(&of(1)).await.unwrap().outcome, Outcome::RolledBack);
+    // The endpoint uses both parts again: the second one may go only after the endpoint let go of it.
+    let engine = bench.engine();
+    let proposal = Proposal::of(of(1), Origins::new()).unwrap();
+    let planned = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
+    let id = |address: &str| planned.plan.steps.iter().find(|s| s.address() == &at(address)).unwrap().id;
+    let gone = planned.plan.step(id("web/part.1")).unwrap();
+    assert_eq!((gone.change.action, &gone.needs[..]), (Action::Delete, &[id("web/endpoint")][..]));
+}
+
+#[tokio::test]
 async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
     let bench = Bench::new();
     bench.deploy(&shop()).await.unwrap();
