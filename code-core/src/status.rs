@@ -118,6 +118,8 @@ pub struct Run {
     pub paused: Option<Paused>,
     /// What a person decided that is still to be carried out: to roll back, or to abort.
     pub ordered: Option<Decision>,
+    /// What was in use when it began.
+    pub used: BTreeSet<Address>,
 }
 
 /// Where a run waits for a person.
@@ -363,6 +365,8 @@ impl State {
         let request = self.requested.take();
         let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
         let steps = vec![StepRecord::default(); planned.steps.len()];
+        let used = self.inventory.iter().filter(|(_, recorded)| !recorded.kept);
+        let used = used.map(|(address, _)| address.clone()).collect();
         for address in &planned.unchanged {
             if let Some(recorded) = self.inventory.get_mut(address) {
                 recorded.kept = false;
@@ -391,6 +395,7 @@ impl State {
             undoing: None,
             paused: None,
             ordered: None,
+            used,
         });
     }
 
@@ -424,6 +429,12 @@ impl State {
                 if let Some(recorded) = self.inventory.get_mut(address) {
                     recorded.kept = true;
                 }
+            }
+        }
+        // What was taken back left data as it was before: not in use, unless it was.
+        if outcome == Outcome::RolledBack {
+            for (address, recorded) in &mut self.inventory {
+                recorded.kept = recorded.on_delete == OnDelete::Retain && !run.used.contains(address);
             }
         }
         let number = run.plan.revision;

@@ -255,6 +255,9 @@ async fn taking_everything_down_keeps_data_unless_it_is_asked_for() {
     assert!(engine.status(&name()).await.unwrap().resources.iter().all(|resource| resource.kept));
 
     let id = bench.world.get(&at("db/data")).unwrap().id;
+    bench.world.fail(&at("web/part.0"), Fault::Permanent, 1);
+    assert_eq!(bench.deploy(&shop()).await.unwrap().outcome, Outcome::RolledBack);
+    assert!(engine.status(&name()).await.unwrap().resources.iter().all(|resource| resource.kept), "again");
     bench.deploy(&shop()).await.unwrap();
     assert_eq!(bench.world.get(&at("db/data")).unwrap().id, id, "it is adopted");
     assert!(!engine.status(&name()).await.unwrap().resources.iter().any(|resource| resource.kept));
