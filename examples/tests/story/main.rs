@@ -11,9 +11,11 @@
 mod basics;
 mod changes;
 mod completions;
+mod failing;
 mod gate;
 mod journal;
 mod lines;
+mod load;
 mod own;
 mod pager;
 mod plans;

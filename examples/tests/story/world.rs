@@ -168,33 +168,66 @@ impl World {
     /// Ends every process that runs in this world's directory or names it, by its number.
     fn end_all_processes(&self) -> BTreeSet<i32> {
         let mut ended = BTreeSet::new();
-        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
         let deadline = Instant::now() + Duration::from_secs(10);
         // Another look finds what a keeper started meanwhile.
         loop {
-            let mut found = false;
-            for pid in processes() {
-                let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
-                // PostgreSQL's own children write over their command and environment.
-                let inside =
-                    fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&self.dir));
-                if pid != std::process::id().cast_signed()
-                    && (inside || names(of("cmdline")) || names(of("environ")))
-                {
-                    found = true;
-                    ended.insert(pid);
-                    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                        // Gone already: that is what was wanted.
-                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                    }
-                }
-            }
-            if !found || Instant::now() > deadline {
+            let found = self.own_processes();
+            if found.is_empty() || Instant::now() > deadline {
                 return ended;
+            }
+            for pid in found {
+                ended.insert(pid);
+                kill(pid);
             }
             std::thread::yield_now();
         }
+    }
+
+    /// Every process that runs in this world's directory or names it.
+    pub(crate) fn own_processes(&self) -> Vec<i32> {
+        let ours = self.dir.path().as_os_str().as_encoded_bytes().to_vec();
+        let is_ours = |pid: &i32| {
+            let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let names = |bytes: Vec<u8>| bytes.windows(ours.len()).any(|part| part == ours);
+            // PostgreSQL's own children write over their command and environment.
+            let inside =
+                fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&self.dir));
+            inside || names(of("cmdline")) || names(of("environ"))
+        };
+        let me = std::process::id().cast_signed();
+        processes().into_iter().filter(|pid| *pid != me && is_ours(pid)).collect()
+    }
+
+    /// The keepers of this world.
+    pub(crate) fn keepers(&self) -> Vec<i32> {
+        self.own_processes().into_iter().filter(|pid| command_line(*pid).contains("__keeper")).collect()
+    }
+
+    /// What the keeper has written down of the processes that it keeps.
+    pub(crate) fn table(&self) -> Value {
+        let text = fs::read(self.state().join("keeper/table.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// The processes of this world that no keeper knows, by number and command: there must be none.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let table = self.table();
+        let kept: BTreeSet<i64> = table["processes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|p| p["identity"]["pid"].as_i64())
+            .collect();
+        let session = |pid: i32| -> i64 {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
+            fields.and_then(|mut fields| fields.nth(3)?.parse().ok()).unwrap_or_default()
+        };
+        let keepers = self.keepers();
+        let own = self.own_processes().into_iter().filter(|pid| !keepers.contains(pid));
+        own.filter(|pid| !kept.contains(&session(*pid)) && !kept.contains(&i64::from(*pid)))
+            .map(|pid| format!("{pid} {}", command_line(pid)))
+            .collect()
     }
 
     /// Every byte of the state directory but the keeper's own, by path.
@@ -212,7 +245,7 @@ impl Drop for World {
 }
 
 /// A port of this test's own: no two stories of one run share one.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let offset = (std::process::id() % 40) as u16 * 40;
@@ -230,6 +263,19 @@ fn processes() -> Vec<i32> {
         // One that is dead and not yet taken away by its parent has no command any more.
         .filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()))
         .collect()
+}
+
+/// Ends a process that may be gone already.
+pub(crate) fn kill(pid: i32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+/// What a process was started with, for a person.
+pub(crate) fn command_line(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
 fn collect(dir: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
