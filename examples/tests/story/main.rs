@@ -14,6 +14,7 @@ mod completions;
 mod failing;
 mod gate;
 mod journal;
+mod kills;
 mod lines;
 mod load;
 mod own;

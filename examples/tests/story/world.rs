@@ -218,16 +218,18 @@ impl World {
             .flatten()
             .filter_map(|p| p["identity"]["pid"].as_i64())
             .collect();
-        let session = |pid: i32| -> i64 {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
-            fields.and_then(|mut fields| fields.nth(3)?.parse().ok()).unwrap_or_default()
+        // Whoever is kept, or was started by one that is; PostgreSQL's own children lead sessions of theirs.
+        let belongs = |pid: &i32| {
+            std::iter::successors(Some(*pid), |pid| Some(stat(*pid)?.0).filter(|parent| *parent > 1)).any(
+                |pid| {
+                    kept.contains(&i64::from(pid))
+                        || stat(pid).is_some_and(|(_, session)| kept.contains(&i64::from(session)))
+                },
+            )
         };
         let keepers = self.keepers();
-        let own = self.own_processes().into_iter().filter(|pid| !keepers.contains(pid));
-        own.filter(|pid| !kept.contains(&session(*pid)) && !kept.contains(&i64::from(*pid)))
-            .map(|pid| format!("{pid} {}", command_line(pid)))
-            .collect()
+        let own = self.own_processes().into_iter().filter(|pid| !keepers.contains(pid) && !belongs(pid));
+        own.map(|pid| format!("{pid} {}", command_line(pid))).collect()
     }
 
     /// Every byte of the state directory but the keeper's own, by path.
@@ -270,6 +272,13 @@ pub(crate) fn kill(pid: i32) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
+}
+
+/// The parent and the session of a process (proc_pid_stat(5): fields 4 and 6).
+pub(crate) fn stat(pid: i32) -> Option<(i32, i32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(1)?.parse().ok()?, fields.get(3)?.parse().ok()?))
 }
 
 /// What a process was started with, for a person.
