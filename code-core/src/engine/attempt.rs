@@ -146,6 +146,9 @@ impl Attempt {
         )
         .help("look at the step's log; if the tool reported success, report this to the provider's author")
         .with("provider", provider.info().name.clone());
+        // What drifted since it was made is mended by the next attempt, which looks first.
+        let drifted = matches!(&observed, Observed::Present(live) if !live.drift.is_empty());
+        let error = if drifted { error.transient() } else { error };
         // One of the two is wrong, and nobody can say which.
         let contradicted = made && observed == Observed::Absent;
         let doubt = || Observed::Unknown("its provider made it, and does not see it".to_owned());

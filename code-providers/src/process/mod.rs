@@ -102,7 +102,7 @@ impl Provider for ProcessProvider {
         let place = place(ctx, resource)?;
         match resource.kind.as_str() {
             ROUTE => observe::route(ctx, &place).await,
-            _ => observe::process(ctx, &place).await,
+            _ => observe::process(ctx, &place, resource.want.is_some()).await,
         }
     }
 

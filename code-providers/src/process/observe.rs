@@ -11,8 +11,8 @@ use super::{identity, port};
 /// Drift that is mended without touching the process: it only needs a keeper.
 pub(super) const UNWATCHED: &str = "no keeper watches it, so it would not be restarted";
 
-/// What is there of a process.
-pub(super) async fn process(ctx: &Ctx, place: &Place) -> Result<Observed> {
+/// What is there of a process that is `wanted`, or not any more.
+pub(super) async fn process(ctx: &Ctx, place: &Place, wanted: bool) -> Result<Observed> {
     let table = match Table::read(ctx.state_dir()) {
         Ok(table) => table,
         Err(error) => return Ok(Observed::Unknown(format!("{error:?}"))),
@@ -30,6 +30,8 @@ pub(super) async fn process(ctx: &Ctx, place: &Place) -> Result<Observed> {
     let of_this_boot = kept.identity.as_ref().is_none_or(identity::Identity::is_of_this_boot);
     match not_running(kept, watched) {
         Some(drift) if of_this_boot => Ok(Observed::Present(live(kept, vec![drift]))),
+        // A keeper that died while it stopped it has still to forget it.
+        _ if !wanted => Ok(Observed::Present(live(kept, vec!["it has ended".to_owned()]))),
         _ => Ok(Observed::Absent),
     }
 }

@@ -10,6 +10,7 @@ use crate::world::{World, eventually, free_port, get, kill, pid_of, port_of, rou
 crate::trials!(
     a_killed_process_is_restarted,
     a_killed_keeper_is_replaced_and_its_processes_adopted,
+    a_keeper_that_dies_on_its_way_is_replaced,
     an_adopted_process_is_restarted_with_its_secrets,
     a_process_that_ended_unwatched_is_lost,
     a_stranger_with_its_number_is_not_touched,
@@ -76,6 +77,16 @@ async fn a_killed_keeper_is_replaced_and_its_processes_adopted() {
     let pid = world.kept(&web).unwrap().identity.unwrap().pid;
     world.delete(&web).await;
     assert!(!runs(pid));
+}
+
+async fn a_keeper_that_dies_on_its_way_is_replaced() {
+    let mut world = World::new();
+    let (me, mark) = (std::env::current_exe().unwrap(), world.state.join("tried"));
+    let script = format!("test -e '{0}' && exec '{1}' \"$@\"; touch '{0}'", mark.display(), me.display());
+    let shell = Program::Other("/bin/sh".into(), ["-c", &script, "sh"].map(Into::into).to_vec());
+    world.provider = code_providers::ProcessProvider::new().with_keeper(shell);
+    let live = world.apply(&web("r1.0")).await;
+    assert!(mark.exists() && runs(pid_of(&live)));
 }
 
 async fn an_adopted_process_is_restarted_with_its_secrets() {

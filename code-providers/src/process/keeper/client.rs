@@ -16,6 +16,8 @@ use super::table::{Job, Kept, KeptRoute, Place};
 
 /// How long a keeper may take to come up.
 const COMING_UP: Duration = Duration::from_secs(15);
+/// How long is waited for a keeper to come up before another one is started.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a keeper may take to answer what needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest path of a Unix socket (unix(7)), its end included, is 108 bytes.
@@ -49,7 +51,7 @@ impl Keeper {
     /// Those of [`Keeper::find`], `keeper::not-called`, `keeper::launch`.
     pub async fn ensure(host: &dyn Host, program: &Program, state_dir: &Path) -> Result<Keeper> {
         let deadline = Instant::now() + COMING_UP;
-        let mut launched = false;
+        let mut launched: Option<Instant> = None;
         loop {
             match Keeper::greet(state_dir).await? {
                 Some((keeper, PROTOCOL)) => return Ok(keeper),
@@ -58,11 +60,12 @@ impl Keeper {
                 }
                 Some((mut older, _)) => {
                     older.ask(&Ask::Retire {}).await?;
-                    launched = false;
+                    launched = None;
                 }
-                None if !launched => {
+                // One that does not come up may have died on its way: another one ends at once where it has not.
+                None if launched.is_none_or(|at| at.elapsed() > AGAIN) => {
                     program.launch(host, state_dir).await?;
-                    launched = true;
+                    launched = Some(Instant::now());
                 }
                 None => {}
             }
