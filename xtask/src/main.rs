@@ -8,6 +8,7 @@
 
 mod ci;
 mod fuzz;
+mod kill;
 mod prepare;
 mod shell;
 mod test;
@@ -23,6 +24,8 @@ Commands:
                   (--ci: with all features; whatever is skipped is a failure)
   tidy [--fix]    Check what no compiler checks (--fix: write what can be written)
   fuzz SECONDS    Feed the grammar with nonsense, and keep what it fails on
+  kill [--count N] [--seed S]
+                  Kill real runs with SIGKILL at every kind of point, 300 times, and see each end well
   ci              Everything that CI does: tidy, test --ci, clippy, doc, deny
 ";
 
@@ -35,6 +38,13 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(false),
         ["tidy", "--fix"] => tidy::run(true),
         ["fuzz", seconds] => fuzz::run(seconds),
+        ["kill", rest @ ..] => match kill::run(rest) {
+            Some(good) => good,
+            None => {
+                eprint!("{USAGE}");
+                return ExitCode::from(2);
+            }
+        },
         ["ci"] => ci::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -49,4 +59,4 @@ fn main() -> ExitCode {
 }
 
 /// The commands that [`USAGE`] lists, for the check that the documents name no other.
-const COMMANDS: [&str; 4] = ["test", "tidy", "fuzz", "ci"];
+const COMMANDS: [&str; 5] = ["test", "tidy", "fuzz", "kill", "ci"];

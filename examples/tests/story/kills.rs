@@ -144,18 +144,21 @@ impl Tally {
     /// The point at which an act is killed: of the kind that was chosen least so far.
     fn choose(&mut self, act: Act, dice: &mut Dice) -> (&'static str, u64) {
         let fitting = |(_, _, acts): &&(&str, &[&str], &[Act])| acts.contains(&act);
-        let kind = POINTS.iter().filter(fitting).min_by_key(|(kind, ..)| {
-            (
-                self.planned.get(kind).copied().unwrap_or_default(),
-                dice.clone().below(1000 + kind.len() as u64),
-            )
-        });
+        let planned = |kind: &str| self.planned.get(kind).copied().unwrap_or_default();
+        // Among equals the one that fewest acts come to.
+        let kind = POINTS.iter().filter(fitting).min_by_key(|(kind, _, acts)| (planned(kind), acts.len()));
         let (kind, points, _) = kind.expect("a kind");
         let before = *self.planned.entry(kind).and_modify(|n| *n += 1).or_insert(1) - 1;
         let point = points[before % points.len()];
         // The first time that a process comes there is sure to be.
         let nth = if before < points.len() { 1 } else { 1 + dice.below(3) };
         (point, nth)
+    }
+
+    /// How many kinds of points were hit.
+    fn kinds(&self) -> usize {
+        let hit = |points: &[&str]| points.iter().any(|point| self.killed.contains_key(*point));
+        POINTS.iter().filter(|(_, points, _)| hit(points)).count()
     }
 
     fn total(&self) -> usize {
@@ -394,6 +397,11 @@ impl<'a> Chain<'a> {
             assert!(world.state().join("data").is_dir(), "{story:#?}");
             return;
         }
+        if world.keepers().is_empty() {
+            // It died when the run needed nothing more of it: that is told, and the next command starts one.
+            world.fails(&["status"], 10, "no keeper");
+            world.ok(&["start", "--yes", "-q"]);
+        }
         assert_eq!(world.keepers().len(), 1, "{story:#?}");
         let status = world.run(&["status", "-e", "staging"]);
         let healthy = format!("{0} of {0} healthy", self.replicas);
@@ -451,7 +459,9 @@ fn killed_at_every_kind_of_point_it_goes_on() {
                 loop {
                     let number = {
                         let mut tally = tally.lock().unwrap();
-                        if tally.total() >= count || failures.lock().unwrap().len() > 5 {
+                        let enough = tally.total() >= count && tally.kinds() == POINTS.len();
+                        // What cannot be hit must not be tried forever.
+                        if enough || tally.runs > 3 * count || failures.lock().unwrap().len() > 5 {
                             return;
                         }
                         tally.dice += 1;
@@ -477,12 +487,11 @@ fn killed_at_every_kind_of_point_it_goes_on() {
             println!("{kind:28} {point:32} {:5}", tally.killed.get(*point).copied().unwrap_or_default());
         }
     }
-    let hit = |points: &[&str]| points.iter().any(|point| tally.killed.contains_key(*point));
-    let kinds = POINTS.iter().filter(|(_, points, _)| hit(points)).count();
+    let kinds = tally.kinds();
     let all: Vec<&str> = POINTS.iter().flat_map(|(_, points, _)| points.iter().copied()).collect();
     let points = all.iter().filter(|point| tally.killed.contains_key(**point)).count();
     println!(
-        "figure: kills of real runs: {} of {} runs, {} of them while recovering; {kinds} of {} kinds of points, {points} of {} points",
+        "figure: kills of real runs: {} in {} runs, {} of them while recovering; {kinds} of {} kinds of points, {points} of {} points",
         tally.total(),
         tally.runs,
         tally.again,
