@@ -29,9 +29,14 @@ pub(super) async fn process(ctx: &Ctx, place: &Place, wanted: bool) -> Result<Ob
     }
     let of_this_boot = kept.identity.as_ref().is_none_or(identity::Identity::is_of_this_boot);
     match not_running(kept, watched) {
-        Some(drift) if of_this_boot => Ok(Observed::Present(live(kept, vec![drift]))),
-        // A keeper that died while it stopped it has still to forget it.
-        _ if !wanted => Ok(Observed::Present(live(kept, vec!["it has ended".to_owned()]))),
+        Some(drift) if of_this_boot && wanted => Ok(Observed::Present(live(kept, vec![drift]))),
+        // A keeper that died while it stopped it has still to forget it: under the number that it had, as
+        // that is what was approved to go.
+        _ if !wanted => {
+            let ended = live(kept, vec!["it has ended".to_owned()]);
+            let id = kept.identity.as_ref().map(|identity| identity.pid.to_string());
+            Ok(Observed::Present(Live { id: id.unwrap_or_else(|| ended.id.clone()), ..ended }))
+        }
         _ => Ok(Observed::Absent),
     }
 }
