@@ -256,7 +256,7 @@ impl Body {
 
 /// What happens when a step fails for good. Either way nothing new begins and what runs is waited for, also
 /// where it has nothing to do with the failure: there is less to take back, and a person sees it sooner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// What was done is taken back.

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use code_core::event::OnFailure;
 
 use crate::PROGRAM;
 use crate::complete::{Of, names};
@@ -31,8 +32,8 @@ Examples:
 A sentence is one argument: quote it. `-` reads it from standard input.
 Each option has a variable of its own: --state is DEPLOY_STATE.
 Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 failed and taken back,
-6 failed, 7 locked, 8 stale plan, 9 timed out, 10 drift, 11 declined, 12 broken journal,
-130 interrupted.";
+6 failed, 7 locked, 8 stale plan, 9 timed out, 10 drift, 11 declined, 12 broken journal, 13 paused,
+14 incomplete, 130 interrupted.";
 
 /// Turns a sentence into a running, observed, reversible deployment.
 #[derive(Debug, Parser)]
@@ -114,6 +115,9 @@ pub struct Options {
     /// Accept a finding that nobody can judge, by its id
     #[arg(long, global = true, env = "DEPLOY_ACCEPT", value_name = "ID", value_delimiter = ',')]
     pub accept: Vec<String>,
+    /// What happens when a step fails for good [default: as code.toml says, else roll-back]
+    #[arg(long, global = true, env = "DEPLOY_ON_FAILURE", value_name = "WHAT", hide_short_help = true)]
+    pub on_failure: Option<FailurePolicy>,
     /// Confirm what destroys data, by the name of the deployment
     #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME", add = names(Of::Deployments))]
     pub confirm: Option<String>,
@@ -137,6 +141,52 @@ fn report_file(name: &str) -> Result<PathBuf, String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("json" | "csv") => Ok(path),
         _ => Err("the name has to end in .json or .csv, which says the format".to_owned()),
+    }
+}
+
+/// What happens when a step fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailurePolicy {
+    /// What was done is taken back
+    RollBack,
+    /// The run waits: `resume --retry`, `--skip STEP`, `--roll-back` or `--abort`
+    Pause,
+    /// The run ends, and what was done stays
+    Stop,
+}
+
+impl From<FailurePolicy> for OnFailure {
+    fn from(policy: FailurePolicy) -> OnFailure {
+        match policy {
+            FailurePolicy::RollBack => OnFailure::RollBack,
+            FailurePolicy::Pause => OnFailure::Pause,
+            FailurePolicy::Stop => OnFailure::Stop,
+        }
+    }
+}
+
+/// How a paused run goes on; at most one. Without any, a run that was interrupted or stopped goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[group(multiple = false)]
+pub struct Decide {
+    /// Try again what failed
+    #[arg(long)]
+    pub retry: bool,
+    /// Leave out a step that failed, and all that needs it
+    #[arg(long, value_name = "STEP")]
+    pub skip: Option<String>,
+    /// Take back what was done; also where the run was interrupted or stopped
+    #[arg(long)]
+    pub roll_back: bool,
+    /// End the run as it is: what was done stays
+    #[arg(long)]
+    pub abort: bool,
+}
+
+impl Decide {
+    /// Whether anything is decided.
+    pub fn any(&self) -> bool {
+        *self != Decide::default()
     }
 }
 
@@ -267,8 +317,8 @@ Examples:
         #[arg(long, value_name = "REVISION", add = names(Of::Revisions))]
         to: Option<u64>,
     },
-    /// [changes] Go on with a run that stopped in the middle
-    Resume,
+    /// [changes] Go on with a run that was interrupted or stopped, or as you decide with one that is paused
+    Resume(Decide),
     /// [changes] Open a component's own shell: `connect db` opens the database's
     Connect {
         /// The component

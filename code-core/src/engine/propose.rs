@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::event::Outcome;
+use crate::event::{OnFailure, Outcome};
 use crate::parser::Parsed;
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
@@ -35,6 +35,9 @@ pub struct Proposal {
     /// Whether the environment needs the approval of another person.
     #[serde(default)]
     pub protected: bool,
+    /// What happens when a step fails for good; `None`: what the engine does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
 }
 
 impl Proposal {
@@ -52,6 +55,7 @@ impl Proposal {
             spec: Some(spec),
             origins,
             delete_data: false,
+            on_failure: None,
         })
     }
 }
@@ -75,6 +79,7 @@ impl Engine {
             spec: None,
             origins: Origins::new(),
             delete_data,
+            on_failure: None,
             protected: last.is_some_and(|spec| spec.protected),
         })
     }
@@ -87,7 +92,10 @@ impl Engine {
     /// the store.
     pub async fn rollback(&self, deployment: &Deployment, to: Option<u64>) -> Result<Proposal> {
         let state = self.state(deployment).await?;
-        let Some(current) = state.current() else { return Err(no_deployment(deployment)) };
+        // Not the revision of a run that is open: the same command after a crash means the same revision.
+        let mut settled = state.revisions.iter().rev();
+        let settled = settled.find(|revision| revision.outcome == Some(Outcome::Succeeded));
+        let Some(current) = settled else { return Err(no_deployment(deployment)) };
         let good = |revision: &&crate::status::Revision| {
             revision.outcome == Some(Outcome::Succeeded) && revision.number != current.number
         };
@@ -116,6 +124,7 @@ impl Engine {
             spec,
             origins: revision.origins.clone(),
             delete_data: false,
+            on_failure: None,
         })
     }
 }

@@ -188,7 +188,7 @@ impl Engine {
         bodies.push(Body::Judged { reports, accepted: now.accepted.iter().cloned().collect() });
         bodies.push(Body::Planned { plan: Box::new((*plan).clone()) });
         bodies.push(Body::Approved { approval });
-        let on_failure = self.parts.on_failure;
+        let on_failure = now.proposal.on_failure.unwrap_or(self.parts.on_failure);
         bodies.push(Body::RunStarted { run, plan: plan.id, holder, on_failure });
         let policy = self.policy(&now, Subject::Plan(&now.plan));
         let state = self.write(ctx, lease, state, bodies).await?;

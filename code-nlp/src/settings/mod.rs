@@ -18,6 +18,7 @@ mod vocabulary;
 
 use std::collections::BTreeMap;
 
+use code_core::event::OnFailure;
 use code_core::intent::{Kind, Platform};
 use code_core::spec::Origin;
 use schemars::JsonSchema;
@@ -87,6 +88,9 @@ pub struct Environment {
     /// How many resources one plan may take away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_budget: Option<u32>,
+    /// What happens when a step fails for good: `roll-back`, `pause` for a person, or `stop`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
     /// What it may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -167,6 +171,11 @@ impl Settings {
     pub fn delete_budget(&self, environment: &str) -> Option<(u32, Origin)> {
         let budget = self.environments.get(environment)?.delete_budget?;
         Some((budget, self.origin(&format!("/environments/{}/delete_budget", escape(environment)))))
+    }
+
+    /// What happens in this environment when a step fails for good, where that is said.
+    pub fn on_failure(&self, environment: &str) -> Option<OnFailure> {
+        self.environments.get(environment)?.on_failure
     }
 
     /// The settings of a component in an environment, strongest first, with the pointer of each.

@@ -1,16 +1,14 @@
-//! The commands that change a deployment without a sentence: destroy, stop, start, restart, roll back, resume.
+//! The commands that change a deployment without a sentence: destroy, stop, start, restart, roll back.
 
 use code_core::engine::Proposal;
 use code_core::spec::{Origin, Origins, Spec};
 use code_core::status::Revision;
 use code_core::{Deployment, Error, ErrorKind, Result};
 use code_nlp::resolve;
-use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::flow::propose::{Goal, propose, watched};
-use crate::flow::sentence::protect;
-use crate::progress::Board;
+use crate::flow::propose::{Goal, propose};
+use crate::flow::sentence::ruled;
 use crate::session::Session;
 
 /// Takes a deployment down.
@@ -20,7 +18,7 @@ use crate::session::Session;
 pub async fn destroy(session: &Session, delete_data: bool) -> Result<Exit> {
     let deployment = session.the_one().await?;
     let proposal = session.engine.destroy(&deployment, delete_data).await?;
-    Ok(propose(session, protect(session, proposal), Goal::Apply).await?.exit)
+    Ok(propose(session, ruled(session, proposal), Goal::Apply).await?.exit)
 }
 
 /// Stops or starts components; all of them where none is named.
@@ -33,7 +31,7 @@ pub async fn stop(session: &Session, components: &[String], stop: bool) -> Resul
     for name in named(&spec, components) {
         (spec, origins) = resolve::stopped(&spec, &origins, &name, stop)?;
     }
-    let proposal = protect(session, Proposal::of(spec, origins)?);
+    let proposal = ruled(session, Proposal::of(spec, origins)?);
     Ok(propose(session, proposal, Goal::Apply).await?.exit)
 }
 
@@ -59,7 +57,7 @@ pub async fn restart(session: &Session, components: &[String]) -> Result<Exit> {
             origins.insert(format!("/components/{i}/restarts"), origin);
         }
     }
-    let proposal = protect(session, Proposal::of(spec, origins)?);
+    let proposal = ruled(session, Proposal::of(spec, origins)?);
     Ok(propose(session, proposal, Goal::Apply).await?.exit)
 }
 
@@ -70,47 +68,7 @@ pub async fn restart(session: &Session, components: &[String]) -> Result<Exit> {
 pub async fn rollback(session: &Session, to: Option<u64>) -> Result<Exit> {
     let deployment = session.the_one().await?;
     let proposal = session.engine.rollback(&deployment, to).await?;
-    Ok(propose(session, protect(session, proposal), Goal::Apply).await?.exit)
-}
-
-/// Goes on with a run that stopped in the middle.
-///
-/// # Errors
-/// Those of the engine.
-pub async fn resume(session: &Session) -> Result<Exit> {
-    let mut open = Vec::new();
-    for deployment in session.chosen().await? {
-        if let Some(run) = session.engine.state(&deployment).await?.open_run() {
-            open.push((deployment, run.plan.clone()));
-        }
-    }
-    if open.is_empty() {
-        session.screen.page("nothing to resume: every run has ended\n");
-        return Ok(Exit::Done);
-    }
-    for (deployment, plan) in open {
-        session.screen.page(&format!("resuming the run of plan {} for {deployment}\n", plan.id.short()));
-        if session.screen.dry_run {
-            continue;
-        }
-        let cancel = CancellationToken::new();
-        let work = async {
-            let finished = session.engine.resume(&deployment, &cancel).await?;
-            finished.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Stale,
-                    "front::ended-meanwhile",
-                    "resume a run that has ended meanwhile",
-                )
-                .help("`history` tells how it ended")
-            })
-        };
-        let exit = watched(session, Board::of(Some(&plan)), &cancel, work).await?;
-        if exit != Exit::Done {
-            return Ok(exit);
-        }
-    }
-    Ok(Exit::Done)
+    Ok(propose(session, ruled(session, proposal), Goal::Apply).await?.exit)
 }
 
 /// What remains of a deployment without these components.

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::flow::{ended, last};
+use crate::flow::{ended, last, resume};
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
 use crate::progress::{Board, Watch};
@@ -57,6 +57,12 @@ impl Came {
 /// Those of the engine; `front::confirm` where data would go and nobody confirmed it.
 pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Result<Came> {
     let accepted: BTreeSet<String> = session.options.accept.iter().cloned().collect();
+    if goal == Goal::Apply
+        && !session.screen.dry_run
+        && let Some(exit) = resume::same(session, &proposal).await?
+    {
+        return Came::of(exit, true);
+    }
     begin(session, &proposal).await?;
     let reports = session.engine.judge(&proposal).await?;
     if proposal.spec.is_some() {
@@ -268,7 +274,8 @@ pub async fn run(session: &Session, planned: &Planned, approval: Approval) -> Re
     last::note(session, &planned.plan.deployment);
     let board = Board::of(Some(&planned.plan));
     let cancel = CancellationToken::new();
-    watched(session, board, &cancel, session.engine.apply(planned, approval, &cancel)).await
+    let exit = watched(session, board, &cancel, session.engine.apply(planned, approval, &cancel)).await?;
+    resume::at_pause(session, &planned.plan.deployment, exit).await
 }
 
 /// Awaits a run while it is shown, and tells how it ended.

@@ -14,8 +14,8 @@ use code_core::plan::PLAN_VERSION;
 use code_core::{Digest, Error, ErrorKind, Result};
 
 use crate::exit::Exit;
-use crate::flow::last;
 use crate::flow::propose::{confirmed, line, needs_confirm, run};
+use crate::flow::{last, resume};
 use crate::render::{plan, summary, verdicts};
 use crate::session::Session;
 
@@ -27,8 +27,16 @@ const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// `front::plan-file`, `plan::edited`, `plan::stale`, `front::not-approved`, and those of the engine.
 pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
-    let planned = read(path)?;
+    let mut planned = read(path)?;
     planned.plan.check()?;
+    if !session.screen.dry_run
+        && let Some(exit) = resume::same_plan(session, &planned.plan).await?
+    {
+        return Ok(exit);
+    }
+    if let Some(policy) = session.options.on_failure {
+        planned.proposal.on_failure = Some(policy.into());
+    }
     let scene = summary::Scene {
         deployment: planned.plan.deployment.clone(),
         platform: planned.plan.spec.as_ref().map_or("local", |spec| spec.target.platform.as_str()).to_owned(),

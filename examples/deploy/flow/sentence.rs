@@ -167,14 +167,18 @@ fn with_words(session: &Session, mut proposal: Proposal, said: Option<&Said>) ->
         proposal.parsed = Some(said.parsed.clone());
         proposal.parser = Some(PARSER.to_owned());
     }
-    protect(session, proposal)
+    ruled(session, proposal)
 }
 
-/// Protected where the settings say so now, whatever the last spec said.
-pub fn protect(session: &Session, mut proposal: Proposal) -> Proposal {
-    if let Some((protected, _)) = session.settings.protected(proposal.deployment.environment()) {
+/// Under the rules of now: protected where the settings say so, whatever the last spec said, and with what a
+/// failure leads to by the options, else by the settings.
+pub fn ruled(session: &Session, mut proposal: Proposal) -> Proposal {
+    let environment = proposal.deployment.environment();
+    if let Some((protected, _)) = session.settings.protected(environment) {
         proposal.protected |= protected;
     }
+    let asked = session.options.on_failure.map(Into::into);
+    proposal.on_failure = asked.or_else(|| session.settings.on_failure(environment));
     proposal
 }
 

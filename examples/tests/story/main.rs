@@ -19,6 +19,7 @@ mod lines;
 mod load;
 mod own;
 mod pager;
+mod pause;
 mod plans;
 mod prune;
 mod readme;

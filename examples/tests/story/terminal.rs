@@ -21,7 +21,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    fn open(world: &World, args: &[&str]) -> Terminal {
+    pub(crate) fn open(world: &World, args: &[&str]) -> Terminal {
         Terminal::of(world.command(args), 0)
     }
 
@@ -65,7 +65,7 @@ impl Terminal {
         self.keys.write_all(text.as_bytes()).expect("keys");
     }
 
-    fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         let pid = Pid::from_child(&self.child.0);
         kill_process(pid, Signal::INT).expect("it runs");
     }

@@ -1,0 +1,189 @@
+//! What follows a failure that is paused at, and a run that was killed: decisions, and the same command again.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::terminal::Terminal;
+use crate::world::{Ended, Running, World, http, until};
+
+const SENTENCE: &str = "Deploy a web app to staging";
+const UPDATE: &str = "update the web app in staging";
+
+/// A web app in a few lines of Python, of a version. Before it serves it looks for a file outside of the
+/// project, whose making changes no release: without it, it does `else_do`.
+fn app(world: &World, version: &str, else_do: &str) {
+    let gate = world.path("gate");
+    let gate = gate.display();
+    world.write("Procfile", "web: python3 app.py\n");
+    world.write(
+        "app.py",
+        &format!(
+            "import http.server, os, sys, time\n\
+             while not os.path.exists('{gate}'):\n\
+             \x20   {else_do}\n\
+             class App(http.server.BaseHTTPRequestHandler):\n\
+             \x20   def do_GET(self):\n\
+             \x20       self.send_response(200)\n\
+             \x20       self.end_headers()\n\
+             \x20       self.wfile.write(b'{version}')\n\
+             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
+        ),
+    );
+}
+
+/// The first version serves, and the second fails to for want of its file.
+fn second_version_fails(settings: &str) -> (World, String) {
+    let world = World::new();
+    world.settings(&format!("[components.web.health]\ntimeout_seconds = 5\n{settings}"));
+    open(&world);
+    app(&world, "one", "sys.exit(3)");
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let url = world.url();
+    fs::remove_file(world.path("gate")).unwrap();
+    app(&world, "two", "sys.exit(3)");
+    (world, url)
+}
+
+fn open(world: &World) {
+    fs::write(world.path("gate"), "").unwrap();
+}
+
+fn serves(url: &str) -> String {
+    http(url, "GET", "/", "").1
+}
+
+#[test]
+fn a_paused_run_is_tried_again_when_what_failed_is_mended() {
+    let (world, url) = second_version_fails("");
+    let paused = world.fails(&[UPDATE, "--yes", "--on-failure", "pause"], 13, "waits for a decision");
+    for way in ["resume --retry", "resume --skip", "resume --roll-back", "resume --abort"] {
+        assert!(paused.out.contains(way), "{way}: {paused}");
+    }
+    assert_eq!(serves(&url), "one", "the former version goes on");
+    world.fails(&["resume"], 4, "error[run::paused]");
+    world.fails(&[UPDATE, "--yes"], 4, "error[run::unfinished]");
+    world.fails(&["resume", "--retry", "--abort"], 2, "--retry");
+    world.fails(&["resume", "--skip", "web/nonsense"], 2, "error[front::no-step]");
+    world.fails(&["resume", "--skip", "web/endpoint"], 2, "error[run::not-failed]");
+
+    open(&world);
+    let done = world.ok(&["resume", "--retry"]);
+    assert!(done.out.contains("Deployed:"), "{done}");
+    assert_eq!(serves(&url), "two");
+    let history = world.ok(&["history", "--full"]);
+    assert!(history.out.contains("to try again what failed"), "{history}");
+}
+
+#[test]
+fn a_paused_run_is_taken_back_or_ended_as_it_is() {
+    let (world, url) = second_version_fails("\n[environments.staging]\non_failure = \"pause\"\n");
+    world.fails(&[UPDATE, "--yes"], 13, "waits for a decision");
+    world.fails(&["resume", "--roll-back"], 5, "everything was taken back");
+    assert_eq!(serves(&url), "one");
+    assert_eq!(world.processes().len(), 1);
+
+    world.fails(&[UPDATE, "--yes"], 13, "waits for a decision");
+    world.fails(&["resume", "--abort"], 6, "not taken back");
+    assert_eq!(serves(&url), "one");
+    // Another spec from here on has a plan and an approval of its own.
+    app(&world, "three", "pass");
+    open(&world);
+    world.ok(&[UPDATE, "--yes"]);
+    assert_eq!(serves(&url), "three");
+    assert_eq!(world.processes().len(), 1);
+}
+
+#[test]
+fn a_step_is_left_out_and_the_rest_goes_on() {
+    let world = World::new();
+    open(&world);
+    app(&world, "one", "pass");
+    fs::create_dir(world.project().join("web")).unwrap();
+    fs::rename(world.project().join("app.py"), world.project().join("web/app.py")).unwrap();
+    world.write("api/app.py", "import sys\nsys.exit(3)\n");
+    let part = |name: &str| {
+        format!(
+            "[components.{name}]\nkind = \"{name}\"\nsource = \"{name}\"\nstart = [\"python3\", \"app.py\"]\n\
+             health = {{ timeout_seconds = 5 }}\n"
+        )
+    };
+    fs::remove_file(world.project().join("Procfile")).unwrap();
+    world.write("code.toml", &(part("web") + &part("api")));
+    let sentence = "Deploy a web app and an API to staging";
+    let paused = world.fails(&[sentence, "--yes", "--on-failure", "pause", "--json"], 13, "run_paused");
+    let failed = of_type(&paused, "step_failed");
+    assert_eq!(failed.len(), 1, "{paused}");
+    let step = failed[0]["data"]["address"].as_str().unwrap().to_owned();
+    assert!(step.starts_with("api/"), "{step}");
+    assert_eq!(of_type(&paused, "finished")[0]["data"]["outcome"], "paused");
+
+    let done = world.fails(&["resume", "--skip", &step], 14, "left out");
+    assert!(!done.out.contains("Deployed:"), "{done}");
+    assert_eq!(serves(&world.url()), "one");
+}
+
+fn of_type(ended: &Ended, kind: &str) -> Vec<Value> {
+    ended.lines().into_iter().filter(|line| line["type"] == kind).collect()
+}
+
+#[test]
+fn a_person_at_the_terminal_is_asked_what_to_do() {
+    let (world, url) = second_version_fails("");
+    let mut terminal = Terminal::open(&world, &[UPDATE, "--yes", "--on-failure", "pause"]);
+    terminal.wait_for("leave it paused?");
+    terminal.types("what?\n");
+    terminal.wait_for("failed: web/");
+    open(&world);
+    terminal.types("retry\n");
+    assert_eq!(terminal.ends().code(), Some(0), "{}", terminal.shown());
+    assert_eq!(serves(&url), "two");
+}
+
+/// A deployment that is killed while its app does not answer yet.
+fn killed() -> World {
+    let world = World::new();
+    world.settings("[components.web.health]\ntimeout_seconds = 60\n");
+    app(&world, "one", "time.sleep(0.05)");
+    let mut run = Running(world.command(&[SENTENCE, "--yes"]).spawn().expect("the binary runs"));
+    until("the app has been started", || begun(&world));
+    kill_process(Pid::from_child(&run.0), Signal::KILL).expect("it runs");
+    run.0.wait().expect("a child");
+    world
+}
+
+/// Whether the process of the app is there: its own command says whose it is.
+fn begun(world: &World) -> bool {
+    let state = world.state();
+    let ours = state.as_os_str().as_encoded_bytes();
+    fs::read_dir("/proc").into_iter().flatten().flatten().any(|entry| {
+        let of = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
+        of("cmdline").windows(6).any(|part| part == b"app.py")
+            && of("environ").windows(ours.len()).any(|part| part == ours)
+    })
+}
+
+#[test]
+fn the_same_command_goes_on_after_a_kill() {
+    let world = killed();
+    let other = world.fails(&["scale the web app to 3 in staging", "--yes"], 4, "error[run::unfinished]");
+    for part in [SENTENCE, "holder", "resume --roll-back"] {
+        assert!(other.err.contains(part), "{part}: {other}");
+    }
+    open(&world);
+    let done = world.ok(&[SENTENCE, "--yes"]);
+    assert!(done.out.contains("going on with run 1 of shop/staging"), "{done}");
+    assert_eq!((serves(&world.url()), world.processes().len()), ("one".to_owned(), 1));
+    let again = world.ok(&[SENTENCE, "--yes"]);
+    assert!(again.out.contains("nothing to do") || again.out.contains("unchanged"), "{again}");
+}
+
+#[test]
+fn a_killed_run_is_taken_back() {
+    let world = killed();
+    world.fails(&["resume", "--retry"], 2, "error[run::not-paused]");
+    world.fails(&["resume", "--roll-back"], 5, "everything was taken back");
+    assert!(world.resources().is_empty());
+    until("nothing of it runs", || !begun(&world));
+}
