@@ -68,6 +68,8 @@ pub struct Lease {
 /// - Two holders never both succeed: a second `lease` is `store::locked`, naming the holder, until the first
 ///   is released, its holder is gone, or its time (where the store has one) is over.
 /// - Each lease of a deployment has a greater fence than all before it.
+/// - Where a lease has an end, each `append` under it begins its time anew, also one of no events: so a run that
+///   has nothing to write keeps it.
 /// - A kill during `append` leaves a prefix of whole batches.
 /// - `read` needs no lease and works during a run; it ends with the last event that was there when it got
 ///   to it.

@@ -43,6 +43,7 @@ cluster = "main"
 namespace = "shop"
 protected = true
 read_only = true
+on_failure = "pause"
 
 [components.web]
 kind = "web"
@@ -127,14 +128,16 @@ fn values_know_their_lines() {
     check("/application", "dir/code.toml:2: application");
     check("/environments/staging/platform", "dir/code.toml:6: environments.staging.platform");
     check("/environments/staging/budget/monthly", "dir/code.toml:8: environments.staging.budget.monthly");
-    check("/components/web/replicas/max", "dir/code.toml:27: components.web.replicas.max");
-    check("/components/web/env/LOG", "dir/code.toml:38: components.web.env.LOG");
+    check("/components/web/replicas/max", "dir/code.toml:28: components.web.replicas.max");
+    check("/components/web/env/LOG", "dir/code.toml:39: components.web.env.LOG");
     // What has no line of its own has that of what it stands in.
-    check("/components/db/port", "dir/code.toml:40: components.db.port");
+    check("/components/db/port", "dir/code.toml:41: components.db.port");
     check("/nowhere", "dir/code.toml: nowhere");
     assert_eq!(Settings::default().path(), None);
     assert!(matches!(settings.protected("production"), Some((true, Origin::Setting { line: 19, .. }))));
     assert_eq!(settings.protected("staging"), None);
+    assert_eq!(settings.on_failure("production"), Some(code_core::event::OnFailure::Pause));
+    assert_eq!(settings.on_failure("staging"), None);
 }
 
 #[test]

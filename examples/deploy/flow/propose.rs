@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use code_core::checks::{Approval, How};
 use code_core::engine::{Finished, Planned, Proposal};
+use code_core::event::OnFailure;
 use code_core::{Deployment, Error, ErrorKind, Result};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -143,6 +144,14 @@ async fn scene(session: &Session, deployment: &Deployment, proposal: &Proposal) 
 fn show_plan(session: &Session, planned: &Planned) -> Result<()> {
     let style = &session.screen.style;
     session.screen.page(&plan::plan(style, &planned.plan));
+    let instead = match planned.proposal.on_failure {
+        Some(OnFailure::Pause) => Some("If a step fails, the run waits for a decision instead."),
+        Some(OnFailure::Stop) => Some("If a step fails, the run ends instead, and what was done stays."),
+        Some(OnFailure::RollBack) | None => None,
+    };
+    if let Some(instead) = instead {
+        session.screen.page(&paragraph(style, 0, Tone::Warn, instead));
+    }
     if !planned.plan.steps.is_empty() {
         let text = verdicts::verdicts(style, "plan", &planned.plan_reports, &planned.accepted);
         session.screen.detail(&text);
