@@ -10,7 +10,8 @@
 //!
 //! The circuit breaker of Nygard's *Release It!* (2007), one a provider. The count begins anew after two
 //! answers in a row: one alone does not, so that a provider that flaps is left alone as well. A failure that
-//! will not pass is an answer: the provider is there, and said no.
+//! will not pass is an answer: the provider is there, and said no. Attempts that were under way when a failure
+//! was counted do not count again: many at once that meet one short outage are one failure.
 
 use std::time::Duration;
 
@@ -43,8 +44,15 @@ pub struct Breaker {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Closed { failures: u32, answers: u32 },
-    Open { since: Timestamp },
+    /// With the time of the last failure that counted.
+    Closed {
+        failures: u32,
+        answers: u32,
+        last: Option<Timestamp>,
+    },
+    Open {
+        since: Timestamp,
+    },
     HalfOpen,
 }
 
@@ -71,7 +79,7 @@ pub enum Turn {
 impl Breaker {
     /// A closed one.
     pub fn new(policy: BreakerPolicy) -> Breaker {
-        Breaker { policy, state: State::Closed { failures: 0, answers: 0 } }
+        Breaker { policy, state: State::Closed { failures: 0, answers: 0, last: None } }
     }
 
     /// Whether an attempt may begin now.
@@ -91,14 +99,15 @@ impl Breaker {
         }
     }
 
-    /// An attempt ended; `failed`: in a way that may pass.
-    pub fn ended(&mut self, at: Timestamp, failed: bool) -> Option<Turn> {
+    /// An attempt ended that had `begun`; `failed`: in a way that may pass.
+    pub fn ended(&mut self, begun: Timestamp, at: Timestamp, failed: bool) -> Option<Turn> {
         match (&mut self.state, failed) {
-            (State::Closed { failures, answers }, true) => {
-                (*failures, *answers) = (*failures + 1, 0);
+            (State::Closed { last: Some(last), .. }, true) if begun < *last => None,
+            (State::Closed { failures, answers, last }, true) => {
+                (*failures, *answers, *last) = (*failures + 1, 0, Some(at));
                 (*failures >= self.policy.failures).then(|| self.open(at))
             }
-            (State::Closed { failures, answers }, false) => {
+            (State::Closed { failures, answers, .. }, false) => {
                 *answers += 1;
                 if *answers >= STEADY {
                     *failures = 0;
@@ -109,7 +118,7 @@ impl Breaker {
             (State::Open { .. }, _) => None,
             (State::HalfOpen, true) => Some(self.open(at)),
             (State::HalfOpen, false) => {
-                self.state = State::Closed { failures: 0, answers: 1 };
+                self.state = State::Closed { failures: 0, answers: 1, last: None };
                 Some(Turn::Closed)
             }
         }
@@ -153,7 +162,7 @@ mod tests {
                     if letter == 'b' {
                         continue;
                     }
-                    told.push(match breaker.ended(at, letter == 'f') {
+                    told.push(match breaker.ended(at, at, letter == 'f') {
                         Some(Turn::Opened) => 'o',
                         Some(Turn::Closed) => 'c',
                         None => '.',
@@ -180,10 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn many_that_meet_one_outage_are_one_failure() {
+        let mut breaker = Breaker::new(BreakerPolicy::default());
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        for ends in 1..20 {
+            assert_eq!(breaker.ended(at(0), at(ends), true), None);
+        }
+        let turns = (20..24).map(|second| breaker.ended(at(second), at(second), true)).collect::<Vec<_>>();
+        assert_eq!(turns, [None, None, None, Some(Turn::Opened)]);
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_does_not_keep_it_open() {
         let mut breaker = Breaker::new(BreakerPolicy { failures: 1, ..BreakerPolicy::default() });
         let later = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-        assert_eq!(breaker.ended(later, true), Some(Turn::Opened));
+        assert_eq!(breaker.ended(later, later, true), Some(Turn::Opened));
         assert_eq!(breaker.admits(later), Admission::Refuse);
         assert_eq!(breaker.admits(Timestamp::UNIX_EPOCH), Admission::Go);
     }

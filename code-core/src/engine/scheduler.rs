@@ -220,6 +220,8 @@ struct Progress {
     attempts: u32,
     forgiven: u32,
     untouched: bool,
+    /// When the last attempt began, in this life.
+    begun: Timestamp,
     /// How many steps that it needs are not done.
     open: u32,
 }
@@ -266,7 +268,7 @@ impl Scheduler {
             let at = |i: usize| {
                 let Recorded { phase, attempts, forgiven, untouched } =
                     records.get(i).copied().unwrap_or_default();
-                Progress { phase, attempts, forgiven, untouched, open: 0 }
+                Progress { phase, attempts, forgiven, untouched, begun: Timestamp::UNIX_EPOCH, open: 0 }
             };
             (0..graph.len()).map(at).collect()
         };
@@ -410,7 +412,8 @@ impl Scheduler {
             return;
         }
         let provider = self.nodes[step.index()].provider;
-        if let Some(turn) = self.breakers[provider].ended(at, failed) {
+        let begun = self.progress(step).begun;
+        if let Some(turn) = self.breakers[provider].ended(begun, at, failed) {
             out.push(Command::Breaker { provider, turn });
         }
     }
@@ -570,6 +573,7 @@ impl Scheduler {
         }
         let progress = self.progress(step);
         progress.phase = Phase::Started;
+        progress.begun = at;
         progress.attempts += 1;
         // Until it ends, it may have changed something.
         progress.untouched = false;
