@@ -32,9 +32,11 @@
 //! rule alone, and the rule that it breaks is the one that says so.
 
 pub mod provider;
-
+pub mod scanner;
+pub mod store;
 mod suite;
 
 pub use provider::provider;
-
+pub use scanner::scanner;
+pub use store::store;
 pub use suite::{Objection, Suite};

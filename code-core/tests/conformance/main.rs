@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod provider;
+mod scanner;
+mod store;
 
 use std::collections::BTreeSet;
 
@@ -15,8 +17,11 @@ struct Contract {
     liar: fn(&'static str) -> Suite,
 }
 
-const CONTRACTS: &[Contract] =
-    &[Contract { name: "provider", honest: provider::honest, liar: |rule| provider::liar(rule) }];
+const CONTRACTS: &[Contract] = &[
+    Contract { name: "provider", honest: provider::honest, liar: provider::liar },
+    Contract { name: "scanner", honest: scanner::honest, liar: scanner::liar },
+    Contract { name: "store", honest: store::honest, liar: store::liar },
+];
 
 #[test]
 fn who_is_honest_keeps_every_rule() {
@@ -26,6 +31,11 @@ fn who_is_honest_keeps_every_rule() {
             assert_eq!(judged, Ok(()), "{rule}");
         }
     }
+}
+
+#[test]
+fn the_journal_on_disk_keeps_every_rule() {
+    println!("figure: conformance of LocalStore: {} rules hold", store::local().check());
 }
 
 #[test]
