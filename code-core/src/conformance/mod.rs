@@ -31,11 +31,15 @@
 //! The suites are tested themselves: for each rule there is a liar, a reference implementation that breaks this
 //! rule alone, and the rule that it breaks is the one that says so.
 
+pub mod host;
+pub mod parser;
 pub mod provider;
 pub mod scanner;
 pub mod store;
 mod suite;
 
+pub use host::host;
+pub use parser::parser;
 pub use provider::provider;
 pub use scanner::scanner;
 pub use store::store;

@@ -288,7 +288,12 @@ async fn place<S: Scanner>(bench: Arc<Bench<S>>) -> Judged {
     let fields = serde_json::to_value(schemars::schema_for!(Spec)).unwrap_or_default();
     for spec in [Some(&bench.sample.good), bench.sample.bad.as_ref()].into_iter().flatten() {
         let json = serde_json::to_value(spec).unwrap_or_default();
-        for finding in bench.findings(spec).await? {
+        let origins = Origins::new();
+        let subject = Subject::Spec(spec, &origins);
+        if !bench.scanner.looks_at(&subject) {
+            continue;
+        }
+        for finding in bench.scanner.scan(&bench.ctx, subject).await?.findings {
             let mut parts = finding.at.as_deref().unwrap_or_default().split('/');
             let (Some(""), Some(field)) = (parts.next(), parts.next()) else { continue };
             let nth = parts.next().filter(|part| part.parse::<usize>().is_ok());

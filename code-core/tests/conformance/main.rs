@@ -2,6 +2,8 @@
 //! breaks that rule alone and is caught by that rule alone.
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod host;
+mod parser;
 mod provider;
 mod scanner;
 mod store;
@@ -18,6 +20,8 @@ struct Contract {
 }
 
 const CONTRACTS: &[Contract] = &[
+    Contract { name: "host", honest: host::honest, liar: host::liar },
+    Contract { name: "parser", honest: parser::honest, liar: parser::liar },
     Contract { name: "provider", honest: provider::honest, liar: provider::liar },
     Contract { name: "scanner", honest: scanner::honest, liar: scanner::liar },
     Contract { name: "store", honest: store::honest, liar: store::liar },
@@ -31,6 +35,11 @@ fn who_is_honest_keeps_every_rule() {
             assert_eq!(judged, Ok(()), "{rule}");
         }
     }
+}
+
+#[test]
+fn a_machine_in_memory_keeps_what_it_claims() {
+    println!("figure: conformance of MemoryHost: {} rules hold", host::memory().check());
 }
 
 #[test]
