@@ -16,7 +16,7 @@ fn the_grammar_keeps_the_contract_of_parsers() {
         "what is running in staging?",
         "destroy staging",
     ])
-    .unclear(["deploy the app to staging or production"]);
+    .unclear(["Deploy the web app to staging, but do not deploy it"]);
     let rules = conformance::parser(|| Arc::new(Grammar), &sample).check();
     println!("figure: conformance of Grammar: {rules} rules hold");
 }

@@ -289,7 +289,7 @@ async fn asks<P: IntentParser>(bench: Arc<Bench<P>>) -> Judged {
 }
 
 async fn nothing<P: IntentParser>(bench: Arc<Bench<P>>) -> Judged {
-    for text in ["what a lovely day", "tell me a joke about penguins"] {
+    for text in ["what a lovely day", "tell me a joke"] {
         let parsed = bench.parse(text).await?;
         holds!(parsed.intents.is_empty(), "in \"{text}\" it reads {:?}", parsed.intents);
         holds!(parsed.questions().next().is_some(), "of \"{text}\" it asks nothing");

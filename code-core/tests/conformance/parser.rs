@@ -86,7 +86,7 @@ impl IntentParser for Liar {
             ("every_field_has_its_words", SENTENCE) => drop(parsed.evidence.remove("/0/environment")),
             ("its_notes_point_at_the_words", UNCLEAR) => parsed.notes[0].span = Some(Span::new(90, 99)),
             ("what_is_unclear_is_asked_with_choices", UNCLEAR) => parsed.notes[0].choices.clear(),
-            ("who_asks_for_nothing_is_asked", text) if text.contains("penguins") => {
+            ("who_asks_for_nothing_is_asked", text) if text.contains("joke") => {
                 parsed.intents = honest_of(SENTENCE).intents;
             }
             ("a_question_is_asked_in_words", SENTENCE) => {
