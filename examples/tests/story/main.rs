@@ -26,4 +26,5 @@ mod readme;
 mod refused;
 mod steps;
 mod terminal;
+mod views;
 mod world;
