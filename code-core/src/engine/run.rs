@@ -46,6 +46,7 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<Finished> {
         planned.plan.check()?;
+        self.is_ours(planned)?;
         let deployment = planned.plan.deployment.clone();
         let ctx = self.ctx().for_deployment(&deployment);
         let holder = self.parts.holder();
@@ -157,7 +158,6 @@ impl Engine {
         approval: Approval,
         holder: String,
     ) -> Result<Begun> {
-        self.is_ours(planned)?;
         let state = self.trusted_state(&planned.plan.deployment).await?;
         refuse_unfinished(&state)?;
         let now = self.plan_on(&planned.proposal, &planned.accepted, &state).await?;
