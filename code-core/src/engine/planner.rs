@@ -231,7 +231,11 @@ impl Planner<'_> {
             || matches!(observed, Observed::NotYet(_))
             || matches!(change.effects, Effects::Open { .. });
         seen.push((symbolic.address.clone(), observed));
-        Ok(Planned { change, symbolic: open.then(|| symbolic.wanted()) })
+        // What stays as it is needs no waiting for, and may be recorded nowhere.
+        let settled = |address: &Address, output: &str| {
+            if changing.contains(address) { None } else { known(address, output) }
+        };
+        Ok(Planned { change, symbolic: open.then(|| symbolic.wanted().bind(&settled)) })
     }
 
     async fn unwanted(

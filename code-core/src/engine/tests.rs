@@ -872,3 +872,21 @@ async fn what_a_failed_step_may_have_left_is_remembered_and_taken_away_when_it_i
     assert_eq!(bench.world.get(&at("web/part.0")), None, "nothing is orphaned");
     assert!(bench.engine().state(&name()).await.unwrap().doubts.is_empty());
 }
+
+#[tokio::test]
+async fn a_value_of_what_is_there_and_recorded_nowhere_is_used_as_it_is() {
+    let mut bench = Bench::new();
+    let cached = shop_with(|spec| {
+        spec.components[0].depends_on.push("cache".into());
+        spec.components.push(Component::new("cache", Kind::Cache));
+    });
+    bench.deploy(&cached).await.unwrap();
+    // The records are gone, and with them a part of what there was: the app waits for that, not for the rest.
+    bench.store = Arc::new(MemoryStore::new());
+    for address in ["web/part.0", "web/endpoint", "cache/endpoint"] {
+        bench.world.meddle(&at(address), None);
+    }
+    assert_eq!(bench.deploy(&cached).await.unwrap().outcome, Outcome::Succeeded);
+    let part = bench.world.get(&at("web/part.0")).unwrap();
+    assert_eq!(part.was.get("url.db"), Some(&"memory://db".into()));
+}
