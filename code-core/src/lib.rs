@@ -78,6 +78,7 @@ pub mod kill;
 pub mod layout;
 pub mod local;
 pub mod memory;
+pub mod mutant;
 pub mod parser;
 pub mod plan;
 pub mod provider;
@@ -87,6 +88,8 @@ pub mod request;
 pub mod runs;
 pub mod scanner;
 pub mod secret;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod spec;
 pub mod status;
 pub mod store;

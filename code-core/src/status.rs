@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Decision, Event, OnFailure, Outcome};
+use crate::mutant::mutant;
 use crate::plan::Plan;
 use crate::provider::{Change, Live, Observed, OnDelete, Resource};
 use crate::request::Request;
@@ -303,7 +304,7 @@ impl State {
                 self.record(step.index(), false, |record| record.phase = Phase::Skipped);
             }
             Body::UndoStarted { why, .. } => {
-                if let Some(run) = &mut self.run {
+                if let Some(run) = self.run.as_mut().filter(|_| !mutant("fold-forgets-the-way-back")) {
                     run.undoing = Some(why.clone());
                 }
             }
@@ -417,6 +418,7 @@ impl State {
         for (step, (forward, back)) in run.plan.steps.iter().zip(run.steps.iter().zip(&run.undo)) {
             let gone_back = back.phase == Phase::Done;
             let in_doubt = back.in_doubt || (forward.in_doubt && !gone_back);
+            let in_doubt = in_doubt && !mutant("fold-forgets-doubts");
             if in_doubt && !self.inventory.contains_key(step.address()) {
                 self.doubts.insert(step.address().clone(), step.change.resource.clone());
             }

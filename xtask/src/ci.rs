@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{shell, test, tidy};
+use crate::{shell, sim, test, tidy};
 
 /// Runs all parts; gives whether each succeeded.
 pub(crate) fn run() -> bool {
@@ -21,6 +21,11 @@ pub(crate) fn run() -> bool {
     part("test", &mut || {
         counts = test::run(true);
         counts.good
+    });
+    part("sim", &mut || {
+        let played = sim::run(sim::SEEDS);
+        counts.add(&played);
+        played.good
     });
     part("clippy", &mut || {
         let all =

@@ -5,7 +5,7 @@
 //! at the end; libtest itself shows nothing that a passing test prints.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::{prepare, shell};
 
@@ -42,11 +42,16 @@ fn cargo_test(ci: bool) -> Counts {
     }
     args.extend(["--", "--show-output"]);
     let mut command = shell::cargo(&args);
-    command.stdout(Stdio::piped());
     if ci {
         // Tests that would skip something say so as a failure.
         command.env("CI", "true");
     }
+    count(command)
+}
+
+/// Runs a command line of `cargo test`, and counts.
+pub(crate) fn count(mut command: Command) -> Counts {
+    command.stdout(Stdio::piped());
     shell::show(&command);
     let mut reading = Reading::default();
     let status = command.spawn().and_then(|mut child| {
@@ -66,6 +71,15 @@ fn cargo_test(ci: bool) -> Counts {
 }
 
 impl Counts {
+    /// Those of more tests.
+    pub(crate) fn add(&mut self, more: &Counts) {
+        self.passed += more.passed;
+        self.failed += more.failed;
+        self.ignored += more.ignored;
+        self.skipped.extend(more.skipped.iter().cloned());
+        self.figures.extend(more.figures.iter().cloned());
+    }
+
     /// Prints what was measured and skipped and, last, the counts; gives whether all is well.
     pub(crate) fn print(&self) -> bool {
         for figure in &self.figures {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::checks::{Policy, gate_plan};
 use crate::engine::Parts;
+use crate::mutant::mutant;
 use crate::plan::{Plan, Step};
 use crate::provider::{Action, Change, Effects, Failed, Live, Observed, Resource};
 use crate::scanner::Subject;
@@ -56,13 +57,16 @@ impl Attempt {
             Next::Done(live) => return Ok(live),
         };
         // Asked to stop while it looked, or the run may not write any more: then nothing is changed either.
-        if self.ctx.cancel().is_cancelled() {
+        if self.ctx.cancel().is_cancelled() && !mutant("calls-after-a-stop") {
             return Err(stopped(&self.resource.address).into());
         }
         self.applied.store(true, Ordering::SeqCst);
         kill::point("effect.before");
         let live = provider.apply(&self.ctx, &change).await?;
         kill::point("effect.after");
+        if mutant("done-without-evidence") {
+            return Ok(live);
+        }
         let seen = self.evidence(&*provider, live).await;
         kill::point("evidence.after");
         seen
@@ -72,11 +76,13 @@ impl Attempt {
     /// provider plans now, held against the approved one.
     async fn change(&self, step: &Step, provider: &dyn Provider) -> Result<Next, Failed> {
         let approved = &step.change;
-        if !self.undo && self.attempt == 1 && step.symbolic.is_none() {
+        let first = self.attempt == 1 || mutant("tries-again-without-a-look");
+        if !self.undo && first && step.symbolic.is_none() {
             return Ok(Next::Apply(Box::new(approved.clone())));
         }
         let observed = provider.observe(&self.ctx, &self.resource, self.last.as_ref()).await?;
         match &observed {
+            Observed::Unknown(_) if mutant("unknown-counts-as-gone") => return Ok(Next::Done(None)),
             Observed::Unknown(why) => return Err(in_doubt(&self.resource.address, why, observed.clone())),
             Observed::Absent if self.resource.want.is_none() => return Ok(Next::Done(None)),
             _ => {}

@@ -32,9 +32,10 @@ use crate::engine::run::{LEASE, may_decide};
 use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Rules, Scheduler, Start};
 use crate::engine::{Finished, Parts};
 use crate::event::{Body, Event, Outcome};
+use crate::mutant::mutant;
 use crate::plan::Plan;
 use crate::provider::{Failed, Live, Observed, Reversal};
-use crate::status::{Run, State, StepRecord};
+use crate::status::{Phase, Run, State, StepRecord};
 use crate::store::Lease;
 use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
 
@@ -282,6 +283,9 @@ impl Driver {
                 }
             }
         }
+        if mutant("calls-before-it-writes") {
+            begin.drain(..).for_each(|command| self.begin(&command, tasks, stop));
+        }
         if bodies.is_empty() {
             self.keep().await?;
         } else {
@@ -375,7 +379,10 @@ impl Driver {
             bodies.into_iter().map(|body| redacted(&self.ctx, Event { at, body })).collect();
         let first = self.state.last.next();
         kill::append(&events, "before");
-        self.parts.store.append(&self.ctx, &self.lease, self.state.last, &events).await?;
+        let wrote = self.parts.store.append(&self.ctx, &self.lease, self.state.last, &events).await;
+        if !mutant("lost-writes-are-ignored") {
+            wrote?;
+        }
         kill::append(&events, "after");
         let mut seq = first;
         for event in &events {
@@ -395,7 +402,7 @@ impl Driver {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => {}
-                        () = host.sleep(after) => {}
+                        () = host.sleep(if mutant("does-not-wait") { Duration::ZERO } else { after }) => {}
                     }
                     Ended::Wait { step, undo }
                 });
@@ -556,7 +563,10 @@ fn without_secrets(ctx: &Ctx, value: Value) -> Value {
 fn start_of(run: &Run) -> Start {
     let recorded = |records: &[StepRecord]| {
         let one = |r: &StepRecord| Recorded {
-            phase: r.phase,
+            phase: match r.phase {
+                Phase::Started if mutant("doubt-counts-as-done") => Phase::Done,
+                phase => phase,
+            },
             attempts: r.attempts,
             forgiven: r.forgiven,
             untouched: r.untouched,

@@ -33,6 +33,7 @@ use crate::engine::retry::RetryPolicy;
 pub use crate::event::OnFailure;
 use crate::event::{Decision, Outcome};
 use crate::graph::Graph;
+use crate::mutant::mutant;
 use crate::provider::Class;
 use crate::status::Phase;
 use crate::{Retry, StepId};
@@ -268,6 +269,7 @@ impl Scheduler {
             let at = |i: usize| {
                 let Recorded { phase, attempts, forgiven, untouched } =
                     records.get(i).copied().unwrap_or_default();
+                let attempts = if mutant("resume-forgets-attempts") { 0 } else { attempts };
                 Progress { phase, attempts, forgiven, untouched, begun: Timestamp::UNIX_EPOCH, open: 0 }
             };
             (0..graph.len()).map(at).collect()
@@ -321,7 +323,7 @@ impl Scheduler {
             // A wait of the way forward may end when the run is on its way back already.
             Input::Woke { step, undo } if undo == (self.mode == Mode::Back) => self.woke(step),
             Input::Woke { .. } => {}
-            Input::Cancel => self.cancelled = true,
+            Input::Cancel => self.cancelled = !mutant("cancel-is-ignored"),
         }
         self.advance(at, &mut out);
         out
@@ -346,8 +348,10 @@ impl Scheduler {
             let open = open.filter(|need| self.forward[**need as usize].phase != Phase::Done).count();
             self.forward[i].open = open as u32;
             // What was begun and has no end is begun again: the provider looks first.
-            if open == 0 && matches!(self.forward[i].phase, Phase::Waiting | Phase::Started | Phase::Retrying)
-            {
+            let phase = self.forward[i].phase;
+            let begins = matches!(phase, Phase::Waiting | Phase::Started | Phase::Retrying);
+            let begins = begins || (mutant("resume-does-it-all-again") && phase == Phase::Done);
+            if open == 0 && begins {
                 self.push(i);
             }
         }
@@ -357,7 +361,8 @@ impl Scheduler {
     fn prepare_back(&mut self) {
         self.ready.iter_mut().for_each(BinaryHeap::clear);
         for i in 0..self.graph.len() {
-            if !self.forward[i].touched() || !self.nodes[i].reversible {
+            let touched = self.forward[i].touched() || mutant("undoes-what-was-not-begun");
+            if !touched || !self.nodes[i].reversible {
                 self.back[i].phase = Phase::Skipped;
             }
         }
@@ -365,7 +370,7 @@ impl Scheduler {
             let open = self.graph.needed_by(i).iter();
             let open = open.filter(|n| !self.back[**n as usize].phase.is_over()).count();
             self.back[i].open = open as u32;
-            if open == 0 && !self.back[i].phase.is_over() {
+            if (open == 0 || mutant("undoes-in-any-order")) && !self.back[i].phase.is_over() {
                 self.push(i);
             }
         }
@@ -399,7 +404,8 @@ impl Scheduler {
             let progress = &mut self.table()[next as usize];
             progress.open = progress.open.saturating_sub(1);
             // It may have been begun in an earlier life, before what it waited for was tried again.
-            if progress.open == 0 && !progress.phase.is_over() {
+            let early = mutant("dependants-do-not-wait") && progress.phase == Phase::Waiting;
+            if (progress.open == 0 || early) && !progress.phase.is_over() {
                 self.push(next as usize);
             }
         }
@@ -422,7 +428,7 @@ impl Scheduler {
         let undo = self.mode == Mode::Back;
         let Progress { attempts: attempt, forgiven, .. } = *self.progress(step);
         let seed = self.rules.seed ^ u64::from(step.0).rotate_left(32);
-        let counts = attempt.saturating_sub(forgiven);
+        let counts = if mutant("retries-for-ever") { 1 } else { attempt.saturating_sub(forgiven) };
         let again = if self.cancelled { None } else { self.rules.retry.after(retry, counts, seed) };
         if let Some(after) = again {
             self.progress(step).phase = Phase::Retrying;
@@ -487,13 +493,14 @@ impl Scheduler {
 
     /// Whether nothing new begins.
     fn is_stopping(&self) -> bool {
-        self.cancelled || (self.mode == Mode::Forward && (self.failed || self.ordered.is_some()))
+        let failed = self.failed && !mutant("goes-on-after-a-failure");
+        self.cancelled || (self.mode == Mode::Forward && (failed || self.ordered.is_some()))
     }
 
     /// Whether the way forward is followed by the way back: a person's word goes before the policy.
     fn goes_back(&self) -> bool {
         match self.ordered {
-            Some(decision) => decision == Decision::RollBack,
+            Some(decision) => decision == Decision::RollBack && !mutant("decision-is-ignored"),
             None => self.failed && self.rules.on_failure == OnFailure::RollBack,
         }
     }
@@ -521,13 +528,14 @@ impl Scheduler {
             // irreversible: also where that failed, it may have left something.
             let clean = self.back.iter().all(|undo| matches!(undo.phase, Phase::Done | Phase::Skipped))
                 && (0..self.graph.len()).all(|i| self.nodes[i].reversible || !self.forward[i].touched());
+            let clean = clean || mutant("every-undo-is-called-clean");
             return if clean { Outcome::RolledBack } else { Outcome::Failed };
         }
         if self.failed {
             Outcome::Failed
         } else if self.ordered.is_some() {
             Outcome::Cancelled
-        } else if self.forward.iter().all(|step| step.phase == Phase::Done) {
+        } else if self.forward.iter().all(|step| step.phase == Phase::Done) || mutant("skipped-is-done") {
             Outcome::Succeeded
         } else {
             Outcome::Incomplete
@@ -536,14 +544,14 @@ impl Scheduler {
 
     /// The ready step with the longest way to the end whose provider and class have room.
     fn pick(&mut self, at: Timestamp) -> Option<StepId> {
-        if self.running_total >= self.limits.total {
+        if self.running_total >= self.limits.total + usize::from(mutant("limit-is-off-by-one")) {
             return None;
         }
         let room = |provider: usize| {
             let (most, class) = self.limits.providers[provider];
             let probed = self.mode == Mode::Forward && self.breakers[provider].admits(at) == Admission::Wait;
             !probed
-                && self.running[provider] < most
+                && (self.running[provider] < most || mutant("providers-have-no-limit"))
                 && (class == Class::Io || self.running_cpu < self.limits.cpu)
         };
         let best = (0..self.ready.len())
