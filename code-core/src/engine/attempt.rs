@@ -94,8 +94,14 @@ impl Attempt {
         if self.undo {
             return Ok(Next::Apply(Box::new(change)));
         }
-        // A second attempt at making something finds what the first left of it: that is ours to mend.
-        let ours = self.attempt > 1 && approved.action == Action::Create;
+        // A second attempt at making something finds what the first left of it: that is ours to mend. One at
+        // replacing something may find it gone already: what is left of it is the making.
+        let ours = self.attempt > 1
+            && match approved.action {
+                Action::Create => true,
+                Action::Replace => change.action == Action::Create,
+                _ => false,
+            };
         if !ours && !change.within(approved) {
             return Err(beyond(approved, &change, observed));
         }

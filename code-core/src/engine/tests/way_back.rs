@@ -5,6 +5,7 @@ use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
 use crate::event::{Decision, OnFailure};
 use crate::memory::MemoryApprover;
+use crate::recipe::{At, Recipe};
 use crate::status::Phase;
 use crate::{Approver, Error, StateStore as _};
 
@@ -483,6 +484,58 @@ async fn an_attempt_that_changed_nothing_is_forgotten_when_the_next_one_does() {
     assert_eq!(done.outcome, Outcome::RolledBack);
     assert!(bench.bodies().iter().any(|body| matches!(body, Body::StepRetries { .. })), "it was tried again");
     assert!(bench.world.all().is_empty(), "{:?}", bench.world);
+}
+
+/// One thing a component, replaced where its version changes.
+#[derive(Debug)]
+struct Fixed;
+
+impl Recipe for Fixed {
+    fn name(&self) -> &str {
+        "fixed"
+    }
+    fn makes(&self, _: &Spec, _: &Component) -> bool {
+        true
+    }
+    fn resources(&self, at: &At<'_>) -> Result<Vec<Resource>> {
+        let want = Want::new().with_some("fixed.version", at.component.version.as_deref());
+        Ok(vec![Resource::new(at.address("it")?, "memory", want)])
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_that_was_lost_halfway_is_finished() {
+    const HALF: Twist = |world, _, change| {
+        Box::pin(async move {
+            let address = &change.resource.address;
+            if change.action != Action::Replace {
+                return None;
+            }
+            world.meddle(address, None);
+            let error = Error::new(ErrorKind::Failed, "test::lost", "hear the end of it").transient();
+            Some(Err(Failed { error, left: Observed::Unknown("nobody knows".into()) }))
+        })
+    };
+    let bench = Bench::new();
+    let version = |version: &str| {
+        shop_with(|spec| {
+            spec.components = vec![Component::new("web", Kind::Web)];
+            spec.components[0].version = Some(version.into());
+        })
+    };
+    let provider = Twisted(MemoryProvider::new(bench.world.clone()), HALF);
+    let engine = Engine::builder()
+        .state_dir("/nonexistent/state")
+        .host(Arc::clone(&bench.host) as Arc<dyn Host>)
+        .store(Arc::clone(&bench.store) as _)
+        .secrets(Arc::clone(&bench.secrets) as _)
+        .provider(Arc::new(provider))
+        .recipe(Arc::new(Fixed));
+    let engine = engine.build().unwrap();
+    assert_eq!(deploy(&engine, &bench, &version("1")).await.unwrap().outcome, Outcome::Succeeded);
+    let done = deploy(&engine, &bench, &version("2")).await.unwrap();
+    assert_eq!(done.outcome, Outcome::Succeeded, "{:?}", done.error);
+    assert_eq!(there(&bench)[&at("web/it")], Want::new().with("fixed.version", "2"));
 }
 
 #[tokio::test]
