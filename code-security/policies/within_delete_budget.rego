@@ -31,7 +31,7 @@ lost contains thing if {
 	some step in input.plan.steps
 	counts(step)
 	some name in taken(step)
-	thing := [place(step), name]
+	thing := [step.change.resource.address, name]
 }
 
 lost contains thing if {
@@ -40,7 +40,7 @@ lost contains thing if {
 	step.change.action in lib.destructive
 	step.change.effects.exact
 	count(taken(step)) == 0
-	thing := [place(step), ""]
+	thing := [step.change.resource.address, ""]
 }
 
 open contains step.change.resource.address if {
@@ -55,9 +55,29 @@ unreadable contains step.id if {
 	not step.change.effects.open
 }
 
-place(step) := step.change.resource.address
+# What goes, by name.
+named contains at if {
+	some [at, name] in lost
+	not processes[at]
+	name in {"", at}
+}
 
-amount := count({[at, name] | some [at, name] in lost; not processes[at]}) + count({lib.component_of(at) | some at in processes})
+named contains sprintf("%s in %s", [name, at]) if {
+	some [at, name] in lost
+	not processes[at]
+	not name in {"", at}
+}
+
+named contains sprintf("the processes of %s", [lib.component_of(at)]) if some at in processes
+
+amount := count(named)
+
+# The plan itself lists all of it: what is said of it can be read at one glance.
+shown := 10
+
+names := concat(", ", sort(named)) if {
+	amount <= shown
+} else := sprintf("%s and %v more", [concat(", ", array.slice(sort(named), 0, shown)), amount - shown])
 
 # The processes of a component are one thing, however many there are.
 processes contains step.change.resource.address if {
@@ -71,7 +91,7 @@ findings contains verdict
 
 verdict := lib.unknown("/delete_budget", "the plan does not say what its steps are") if {
 	not is_array(input.plan.steps)
-} else := lib.fail("/delete_budget", sprintf("the plan takes away %v things, and may take away %v", [amount, input.plan.delete_budget])) if {
+} else := lib.fail("/delete_budget", sprintf("the plan takes away %v things, and may take away %v: %s", [amount, input.plan.delete_budget, names])) if {
 	amount > input.plan.delete_budget
 } else := lib.unknown("/delete_budget", sprintf("how much goes is not known yet: %s", [concat(", ", sort(open))])) if {
 	count(open) > 0

@@ -393,6 +393,42 @@ fn deletes_within_the_budget() {
     check(rule, plan(&[], |p| p["steps"] = Value::Null), &[(Unknown, at)]);
 }
 
+/// What is over the budget is said by name: each thing inside a step, whole resources, and the processes of a
+/// component as one.
+#[test]
+fn what_is_over_the_budget_is_named() {
+    let rule = "deletes.within-budget";
+    let amount_of = |steps: &[Value], expect: &str| {
+        let document = plan(steps, |p| p["delete_budget"] = 0.into());
+        check(rule, document.clone(), &[(Fail, "/delete_budget")]);
+        let message = said(rule, &document).remove(0).message;
+        assert_eq!(message.split_once(" things, and may take away 0: ").unwrap().1, expect);
+        let amount =
+            message.strip_prefix("the plan takes away ").unwrap().split_once(' ').unwrap().0.to_owned();
+        amount.parse::<usize>().unwrap()
+    };
+    let inner = exact(&[("delete", "dns.a"), ("replace", "dns.b"), ("update", "dns.c"), ("create", "dns.d")]);
+    let steps = [
+        step("web/root", "terraform.root", "update", inner),
+        step("web/vm", "vm", "delete", exact(&[("delete", "web/vm")])),
+        step("web/disk", "disk", "delete", exact(&[])),
+        step("old/process.r1.0", "process", "delete", exact(&[("delete", "old/process.r1.0")])),
+        step("old/process.r1.1", "process", "delete", exact(&[])),
+        step("web/process.r1.0", "process", "delete", exact(&[])),
+    ];
+    let names = "dns.a in web/root, dns.b in web/root, the processes of old, web/disk, web/vm";
+    assert_eq!(amount_of(&steps, names), 5);
+    // The plan lists all of it; here are as many as can be read.
+    let zone = |count: usize| {
+        let names: Vec<String> = (0..count).map(|i| format!("r{i:02}")).collect();
+        let effects: Vec<_> = names.iter().map(|name| ("delete", name.as_str())).collect();
+        step("dns/zone", "zone", "update", exact(&effects))
+    };
+    let first: Vec<String> = (0..10).map(|i| format!("r{i:02} in dns/zone")).collect();
+    assert_eq!(amount_of(&[zone(10)], &first.join(", ")), 10);
+    assert_eq!(amount_of(&[zone(43)], &format!("{} and 33 more", first.join(", "))), 43);
+}
+
 #[test]
 fn data_goes_only_when_asked_for() {
     let rule = "deletes.no-data-loss";
@@ -556,6 +592,7 @@ fn a_mutant_of_a_policy_is_caught() {
         no_plaintext_secrets,
         no_plaintext_secrets_in_a_plan,
         deletes_within_the_budget,
+        what_is_over_the_budget_is_named,
         data_goes_only_when_asked_for,
         effects_are_known,
         protected_environments_need_another_person,
@@ -563,8 +600,8 @@ fn a_mutant_of_a_policy_is_caught() {
         cases();
     }
     let asked = ASKED.take();
-    let said = |findings: &[Finding]| -> Vec<(Verdict, Severity, Option<String>)> {
-        findings.iter().map(|f| (f.verdict, f.severity, f.at.clone())).collect()
+    let said = |findings: &[Finding]| -> Vec<(Verdict, Severity, Option<String>, String)> {
+        findings.iter().map(|f| (f.verdict, f.severity, f.at.clone(), f.message.clone())).collect()
     };
     let libraries = [pack::library()];
     let (mut caught, mut survivors) = (0, Vec::new());
