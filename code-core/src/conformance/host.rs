@@ -284,8 +284,8 @@ async fn whole<H: Host>(bench: Arc<Bench<H>>) -> Judged {
     bench.host.write(&path, &old, 0o644).await?;
     for nth in 0..20 {
         let bytes = if nth % 2 == 0 { &new } else { &old };
-        // In the middle, as far as it has one.
-        let step = at_wait(bench.host.write(&path, bytes, 0o644), 1).await;
+        // In the middle, as far as it has one, and at each of the first places where it has one.
+        let step = at_wait(bench.host.write(&path, bytes, 0o644), 1 + nth % 3).await;
         let read = bench.host.read(&path).await?.unwrap_or_default();
         holds!(read == old || read == new, "in the middle of a write, {} bytes are there", read.len());
         match step {
