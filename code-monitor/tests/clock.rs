@@ -1,7 +1,5 @@
 //! The wall clock jumps in the middle of a run: nothing panics, nothing is negative, nothing is out of order.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
