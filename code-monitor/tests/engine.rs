@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use code_core::checks::{Approval, How};
-use code_core::engine::{Finished, Proposal};
-use code_core::event::{Body, Outcome};
+use code_core::engine::{Finished, Proposal, breaker::BreakerPolicy};
+use code_core::event::{Body, Decision, OnFailure, Outcome};
 use code_core::intent::{Action, Intent};
 use code_core::memory::*;
 use code_core::parser::Parsed;
@@ -31,7 +31,11 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let (host, store) = (Arc::new(MemoryHost::new()), Arc::new(MemoryStore::new()));
-        let (world, metrics) = (World::new(), Metrics::new());
+        Bench::on(host, store, World::new(), OnFailure::RollBack)
+    }
+
+    fn on(host: Arc<MemoryHost>, store: Arc<MemoryStore>, world: World, on_failure: OnFailure) -> Bench {
+        let metrics = Metrics::new();
         let scanner = MemoryScanner::passing("policies");
         scanner.says(vec![
             Finding::new("secrets.plain", None, Verdict::Pass, "no secret stands in the spec"),
@@ -45,6 +49,8 @@ impl Bench {
             .provider(Arc::new(MemoryProvider::new(world.clone())))
             .recipe(Arc::new(MemoryRecipe))
             .scanner(Arc::new(scanner))
+            .on_failure(on_failure)
+            .breaker(BreakerPolicy { failures: 3, cool_down: Duration::from_secs(20) })
             .sink(Arc::new(metrics.clone()))
             .sink(Arc::new(Spans::new()))
             .build()
@@ -155,4 +161,58 @@ async fn a_report_can_be_made_after_every_event_of_a_run() {
         let made = report::render(&events[..length], Some(RunId(1)));
         assert_eq!(made.is_ok(), length > begun, "after {length} events: {made:?}");
     }
+}
+
+/// The part of a page from one heading to another, a tag a line, with every number as `#`: waits depend on the
+/// digest of the plan, and that on every field of a noun.
+fn part(html: &str, from: &str, to: &str) -> String {
+    let (_, rest) = html.split_once(&format!("id=\"{from}\"")).unwrap();
+    let (part, _) = rest.split_once(&format!("id=\"{to}\"")).unwrap();
+    let mut text = String::new();
+    for c in part.replace("><", ">\n<").chars() {
+        let number = c.is_ascii_digit() || c == '.';
+        if !(number && text.ends_with('#')) {
+            text.push(if c.is_ascii_digit() { '#' } else { c });
+        }
+    }
+    text
+}
+
+/// The database fails until its provider is left alone; a person has it tried again after an hour; the process
+/// is killed at the web's first attempt; it fails after the crash, and all is taken back, the database at the
+/// second attempt.
+#[tokio::test]
+async fn retries_a_breaker_pauses_a_crash_and_the_undo_are_told() {
+    let host = Arc::new(MemoryHost::new());
+    let world = World::new();
+    let start =
+        |store: MemoryStore| Bench::on(Arc::clone(&host), Arc::new(store), world.clone(), OnFailure::Pause);
+    for (address, seconds) in [("db/data", 3), ("db/part.0", 2), ("web/part.0", 4)] {
+        world.takes(&at(address), Duration::from_secs(seconds));
+    }
+    world.fail(&at("db/part.0"), Fault::Transient, 3);
+    world.fail(&at("web/part.0"), Fault::Permanent, 2);
+
+    let first = start(MemoryStore::new());
+    assert_eq!(first.deploy().await.outcome, Outcome::Paused);
+    host.advance(Duration::from_secs(3600));
+    let cancel = first.engine.ctx();
+    let paused = first.engine.decide(&name(), Decision::Retry, cancel.cancel()).await.unwrap().unwrap();
+    assert_eq!(paused.outcome, Outcome::Paused);
+    let web =
+        paused.state.run.unwrap().plan.steps.iter().find(|s| *s.address() == at("web/part.0")).unwrap().id;
+    let begun = |body: &Body| matches!(body, Body::StepStarted { step, .. } if *step == web);
+    let killed = first.store.events("shop/staging").into_iter().find(|(_, e)| begun(&e.body)).unwrap().0;
+
+    let second = start(first.store.as_of("shop/staging", killed));
+    host.advance(Duration::from_secs(90));
+    let paused = second.engine.resume(&name(), cancel.cancel()).await.unwrap().unwrap();
+    assert_eq!(paused.outcome, Outcome::Paused);
+    host.advance(Duration::from_secs(300));
+    world.fail(&at("db/part.0"), Fault::Transient, 1);
+    second.engine.decide(&name(), Decision::RollBack, cancel.cancel()).await.unwrap().unwrap();
+
+    let html = second.report().await;
+    insta::assert_snapshot!("timeline_and_waits", part(&html, "h-time", "h-failed"));
+    insta::assert_snapshot!("way_back", part(&html, "h-back", "h-gate"));
 }

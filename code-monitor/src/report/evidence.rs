@@ -10,6 +10,7 @@ use super::html::{Html, duration};
 use super::icon;
 use super::sentence::sentence;
 use super::story::{Story, millis};
+use super::waits::For;
 
 /// What the scanners said, the worst first; what passed is folded away.
 pub(super) fn verdicts(html: &mut Html, story: &Story<'_>) {
@@ -164,8 +165,9 @@ pub(super) fn events(html: &mut Html, story: &Story<'_>) {
                 &sentence(&event.body, Some(&story.run.plan)),
             ],
         );
-        if let Body::RunResumed { .. } = event.body {
-            html.raw("<tr><td></td><td></td><td class=\"mute\">The run had stopped in the middle; every started step was observed again.</td></tr>");
+        let resumed = matches!(event.body, Body::RunResumed { .. });
+        if resumed && story.waits.iter().any(|w| w.what == For::Stopped && w.to == Some(event.at)) {
+            html.raw("<tr><td></td><td></td><td class=\"mute\">Nothing had run since the event before; every started step was observed again.</td></tr>");
         }
     }
     html.raw("</tbody></table></details></section>");

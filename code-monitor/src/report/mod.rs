@@ -3,7 +3,7 @@
 //! ```text
 //! events ──fold──▶ Story ──┬─▶ head: who, when, outcome, the words     (chain)
 //!                          ├─▶ graph of steps, timeline               (SVG)
-//!                          ├─▶ steps, failures, way back              (tables that say the same)
+//!                          ├─▶ waits, failures, steps, way back       (tables that say the same)
 //!                          └─▶ verdicts, cost, spec, events           (evidence)
 //! ```
 //!
@@ -16,10 +16,12 @@ mod chain;
 mod evidence;
 mod graph;
 mod html;
+mod scale;
 mod sentence;
 mod steps;
 mod story;
 mod timeline;
+mod waits;
 
 use code_core::event::Event;
 use code_core::store::Seq;
@@ -29,6 +31,7 @@ pub use self::sentence::sentence;
 
 use self::html::Html;
 use self::story::{End, Mark, Story};
+use self::waits::For;
 
 /// The report of a run as one HTML file; of the last run where none is named.
 ///
@@ -44,6 +47,7 @@ pub fn render(events: &[(Seq, Event)], run: Option<RunId>) -> Result<String> {
     html.raw("<main id=\"main\">");
     chain::request(&mut html, &story);
     pictures(&mut html, &story);
+    waits::table(&mut html, &story);
     steps::failures(&mut html, &story);
     steps::table(&mut html, &story);
     steps::way_back(&mut html, &story);
@@ -102,10 +106,21 @@ fn lines(html: &mut Html, story: &Story<'_>) {
     }
     if story.attempts.iter().any(|attempt| attempt.end == End::Retried) {
         html.raw("<li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"bar retrying\" x=\"1\" y=\"2\" width=\"24\" height=\"12\" rx=\"3\"/></svg>failed, to be tried again</li>");
-        html.raw("<li><svg class=\"key\" aria-hidden=\"true\"><line class=\"backoff\" x1=\"0\" x2=\"26\" y1=\"8\" y2=\"8\"/></svg>waits for the next attempt</li>");
+    }
+    let mut seen: Vec<For> = Vec::new();
+    for wait in &story.waits {
+        if !seen.iter().any(|what| what.class() == wait.what.class()) {
+            seen.push(wait.what);
+            html.raw("<li>");
+            waits::key(html, wait.what);
+            html.put("waits for {}</li>", &[&wait.what.word()]);
+        }
     }
     if story.attempts.iter().any(|attempt| attempt.undo) {
-        html.raw("<li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"bar undone undo\" x=\"1\" y=\"2\" width=\"24\" height=\"12\" rx=\"3\"/></svg>undo</li>");
+        html.raw("<li><svg class=\"key\" aria-hidden=\"true\"><rect class=\"bar undone undo\" x=\"1\" y=\"2\" width=\"24\" height=\"12\" rx=\"3\"/></svg>undo: takes back what was done</li>");
+    }
+    if story.critical.contains(&true) {
+        html.raw("<li><svg class=\"key\" aria-hidden=\"true\"><g class=\"row critical\"><rect class=\"bar done\" x=\"2\" y=\"3\" width=\"22\" height=\"10\" rx=\"3\"/></g></svg><strong>bold</strong>: on the critical path, its waits included</li>");
     }
     html.raw("</ul>");
 }

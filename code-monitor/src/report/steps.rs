@@ -5,7 +5,7 @@ use code_core::provider::{Effects, Reversal};
 
 use super::html::{Html, duration};
 use super::icon;
-use super::story::{Mark, Story};
+use super::story::{Mark, Story, millis};
 
 /// What failed for good, each with its code, what to do, and its causes.
 pub(super) fn failures(html: &mut Html, story: &Story<'_>) {
@@ -153,8 +153,20 @@ pub(super) fn way_back(html: &mut Html, story: &Story<'_>) {
             html.raw(" – ");
             icon(html, mark.class());
             html.put("{}", &[&mark.word()]);
+            took_back(html, story, undo.of.id.index());
         }
         html.raw("</li>");
     }
     html.raw("</ol></section>");
+}
+
+/// What an undo took away, or was about to, and how long that took.
+fn took_back(html: &mut Html, story: &Story<'_>, step: usize) {
+    if let Some(live) = story.run.steps.get(step).and_then(|record| record.live.as_ref()) {
+        html.put(": <code>{}</code>", &[&live.id]);
+    }
+    let record = story.run.undo.get(step);
+    if let Some((from, to)) = record.and_then(|record| record.started.zip(record.ended)) {
+        html.put(", in {}", &[&duration(millis(from, to))]);
+    }
 }

@@ -13,6 +13,8 @@ use code_core::store::Seq;
 use code_core::{Error, ErrorKind, Result, RunId};
 use jiff::Timestamp;
 
+use super::waits::{Wait, waits};
+
 /// Everything that the report tells of.
 #[derive(Debug)]
 pub(super) struct Story<'a> {
@@ -30,6 +32,8 @@ pub(super) struct Story<'a> {
     pub(super) approval: Option<&'a Approval>,
     /// Each call of a provider, in the order in which they began.
     pub(super) attempts: Vec<Attempt>,
+    /// What held it up.
+    pub(super) waits: Vec<Wait>,
     /// The events of the run, and those that led to it.
     pub(super) events: Vec<&'a (Seq, Event)>,
     /// The time of the last of them.
@@ -153,6 +157,7 @@ impl<'a> Story<'a> {
 
         let mut story = Story {
             attempts: attempts(&events[begin..end]),
+            waits: Vec::new(),
             request: None,
             understood: None,
             reports: Vec::new(),
@@ -169,6 +174,7 @@ impl<'a> Story<'a> {
                 story.events.push(entry);
             }
         }
+        story.waits = waits(&story.events, &story.run);
         story.critical = story.critical_path();
         Ok(story)
     }
@@ -227,21 +233,25 @@ impl<'a> Story<'a> {
 
     /// How a step stands.
     pub(super) fn mark(&self, step: usize) -> Mark {
+        match self.run.undo.get(step).map_or(Phase::Waiting, |record| record.phase) {
+            Phase::Done => Mark::Undone,
+            Phase::Failed => Mark::Stuck,
+            Phase::Started | Phase::Retrying if self.run.ended.is_some() => Mark::InDoubt,
+            _ => self.forward(step),
+        }
+    }
+
+    /// How a step stands, the way back left out.
+    pub(super) fn forward(&self, step: usize) -> Mark {
         let over = self.run.ended.is_some();
-        let phase = |records: &[code_core::status::StepRecord]| {
-            records.get(step).map_or(Phase::Waiting, |record| record.phase)
-        };
-        match (phase(&self.run.undo), phase(&self.run.steps)) {
-            (Phase::Done, _) => Mark::Undone,
-            (Phase::Failed, _) => Mark::Stuck,
-            (Phase::Started | Phase::Retrying, _) if over => Mark::InDoubt,
-            (_, Phase::Done) => Mark::Done,
-            (_, Phase::Failed) => Mark::Failed,
-            (_, Phase::Skipped) => Mark::Skipped,
-            (_, Phase::Started | Phase::Retrying) if over => Mark::InDoubt,
-            (_, Phase::Started) => Mark::Started,
-            (_, Phase::Retrying) => Mark::Retrying,
-            (_, Phase::Waiting) => Mark::Waiting,
+        match self.run.steps.get(step).map_or(Phase::Waiting, |record| record.phase) {
+            Phase::Done => Mark::Done,
+            Phase::Failed => Mark::Failed,
+            Phase::Skipped => Mark::Skipped,
+            Phase::Started | Phase::Retrying if over => Mark::InDoubt,
+            Phase::Started => Mark::Started,
+            Phase::Retrying => Mark::Retrying,
+            Phase::Waiting => Mark::Waiting,
         }
     }
 
