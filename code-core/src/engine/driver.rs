@@ -37,13 +37,16 @@ use crate::plan::Plan;
 use crate::provider::{Failed, Live, Observed, Reversal};
 use crate::status::{Phase, Run, State, StepRecord};
 use crate::store::Lease;
-use crate::{Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
+use crate::{Address, Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
 
 /// How often the lease is kept while nothing is written: it outlives two that come too late.
 const KEEP: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 
 /// The longest that one attempt may take before it counts as failed.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// The longest that it may go on after it was asked to stop: a tool gets seconds for that.
+const STOP_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 /// A run on its way.
 #[derive(Debug)]
@@ -507,27 +510,41 @@ enum Outgoing {
 /// An attempt that cannot take the run with it: not by a panic, and not by never ending.
 async fn guarded(attempt: Attempt) -> Result<Option<Live>, Failed> {
     let address = attempt.resource.address.clone();
-    let task = tokio::spawn(tokio::time::timeout(ATTEMPT_LIMIT, attempt.make()));
+    let stop = attempt.ctx.cancel().clone();
+    let mut task = tokio::spawn(attempt.make());
     let abort = AbortOnDrop(task.abort_handle());
-    let result = task.await;
-    drop(abort);
-    let unknown = |error| Failed { error, left: Observed::Unknown("the call did not come back".to_owned()) };
-    match result {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(unknown(
-            Error::new(ErrorKind::Timeout, "step::timeout", format!("finish `{address}` within an hour"))
-                .help("look at the step's log, and run the same command again"),
-        )),
-        Err(panic) => Err(unknown(
-            Error::new(
-                ErrorKind::Bug,
-                "provider::panicked",
-                format!("go on with `{address}`: its provider panicked"),
-            )
+    let ended = tokio::time::timeout(ATTEMPT_LIMIT, async {
+        tokio::select! {
+            biased;
+            ended = &mut task => Ok(ended),
+            () = stop.cancelled() => tokio::time::timeout(STOP_LIMIT, &mut task).await,
+        }
+    });
+    let too_late = match ended.await {
+        Ok(Ok(ended)) => return ended.unwrap_or_else(|panic| Err(panicked(&address, panic))),
+        Ok(Err(_)) => format!("stop `{address}` within two minutes"),
+        Err(_) => format!("finish `{address}` within an hour"),
+    };
+    // What goes on is not to be on its way any more.
+    abort.0.abort();
+    let _ = task.await;
+    Err(not_back(
+        Error::new(ErrorKind::Timeout, "step::timeout", too_late)
+            .help("look at the step's log, and run the same command again"),
+    ))
+}
+
+fn panicked(address: &Address, panic: tokio::task::JoinError) -> Failed {
+    let message = format!("go on with `{address}`: its provider panicked");
+    not_back(
+        Error::new(ErrorKind::Bug, "provider::panicked", message)
             .help("report it to the author of the provider")
             .because(panic),
-        )),
-    }
+    )
+}
+
+fn not_back(error: Error) -> Failed {
+    Failed { error, left: Observed::Unknown("the call did not come back".to_owned()) }
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);

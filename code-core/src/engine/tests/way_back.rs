@@ -24,7 +24,7 @@ fn second() -> Spec {
 }
 
 /// Two web apps that need nothing of each other.
-fn pair() -> Spec {
+pub(super) fn pair() -> Spec {
     let components = vec![Component::new("left", Kind::Web), Component::new("right", Kind::Web)];
     shop_with(|spec| spec.components = components)
 }
