@@ -645,7 +645,7 @@ async fn a_stopped_holder_is_named_and_a_dead_one_holds_nothing() {
     loop {
         let error = lease(&store(dir.path())).await.unwrap_err();
         assert_eq!(error.code(), "store::locked");
-        if error.message().contains(&format!("kill -CONT {pid}")) {
+        if error.help_text().is_some_and(|help| help.contains(&format!("kill -CONT {pid}"))) {
             break;
         }
         assert!(Instant::now() < deadline, "it never said that it is stopped: {error:?}");

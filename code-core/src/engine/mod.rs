@@ -38,12 +38,13 @@ use serde::{Deserialize, Serialize};
 use crate::checks::{Approval, Checked, Policy, Refusal, gate_plan, gate_spec};
 use crate::engine::parts::Parts;
 use crate::engine::planner::Planner;
+use crate::engine::run::LEASE;
 use crate::parser::{Parsed, Vocabulary};
 use crate::plan::Plan;
 use crate::request::Request;
 use crate::scanner::{Report, Subject};
 use crate::status::State;
-use crate::{Ctx, Error, ErrorKind, Result};
+use crate::{Ctx, Deployment, Error, ErrorKind, Result};
 
 /// Judges, plans and carries out what is proposed, and remembers it.
 #[derive(Clone, Debug)]
@@ -115,11 +116,28 @@ impl Engine {
     ///
     /// # Errors
     /// `gate::refused` or `gate::unknown` where the spec does not pass, `run::unfinished` where a run has to
-    /// be resumed first, and whatever keeps a provider from looking.
+    /// be resumed first, `store::locked` where somebody is at that run, and whatever keeps a provider from
+    /// looking.
     pub async fn plan(&self, proposal: &Proposal, accepted: &BTreeSet<String>) -> Result<Planned> {
         let state = self.state(&proposal.deployment).await?;
-        run::refuse_unfinished(&state)?;
+        if let Err(unfinished) = run::refuse_unfinished(&state) {
+            return Err(self.held(&proposal.deployment).await.unwrap_or(unfinished));
+        }
         self.plan_on(proposal, accepted, &state).await
+    }
+
+    /// Who is changing a deployment, as the error that refuses a second change; `None` where nobody is. Only
+    /// the lease tells a run that somebody is at from one that was left.
+    async fn held(&self, deployment: &Deployment) -> Option<Error> {
+        let ctx = self.ctx().for_deployment(deployment);
+        match self.parts.store.lease(&ctx, &deployment.to_string(), &self.parts.holder(), LEASE).await {
+            Err(error) => Some(error).filter(|error| error.kind() == ErrorKind::Locked),
+            Ok(lease) => {
+                // What fails here ends with this process at the latest.
+                let _ = self.parts.store.release(&ctx, lease).await;
+                None
+            }
+        }
     }
 
     /// Whether a plan passes the gate.

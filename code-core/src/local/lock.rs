@@ -51,7 +51,7 @@ impl Holder {
             extras.push(format!("`{}`", self.command));
         }
         if is_stopped(self.pid) {
-            extras.push(format!("stopped: `kill -CONT {}` lets it go on", self.pid));
+            extras.push("stopped".to_owned());
         }
         if extras.is_empty() {
             self.holder.clone()
@@ -124,8 +124,19 @@ fn locked(path: &Path, deployment: &str, now: Timestamp) -> crate::Error {
     let holder: Option<Holder> =
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     match holder {
-        Some(holder) => store::locked(deployment, &holder.name(), now.duration_since(holder.since))
-            .with("pid", holder.pid.to_string()),
+        Some(holder) => {
+            let pid = holder.pid;
+            let error = store::locked(deployment, &holder.name(), now.duration_since(holder.since))
+                .with("pid", pid.to_string());
+            if !is_stopped(pid) {
+                return error;
+            }
+            // A plain `kill` waits until it goes on.
+            error.help(format!(
+                "it was stopped: `kill -CONT {pid}` lets it go on; `kill -KILL {pid}` ends it, and the same \
+                 command takes up what it had begun"
+            ))
+        }
         // It has the lock and has not said yet who it is.
         None => store::locked(deployment, "another process", jiff::SignedDuration::ZERO),
     }
