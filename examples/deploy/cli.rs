@@ -318,7 +318,14 @@ Examples:
         to: Option<u64>,
     },
     /// [changes] Go on with a run that was interrupted or stopped, or as you decide with one that is paused
-    Resume(Decide),
+    Resume {
+        /// `latest`, which is what is meant without it, too: only the last run of a deployment can be open
+        #[arg(value_name = "RUN", value_parser = ["latest"])]
+        run: Option<String>,
+        /// How it goes on.
+        #[command(flatten)]
+        decide: Decide,
+    },
     /// [changes] Open a component's own shell: `connect db` opens the database's
     Connect {
         /// The component

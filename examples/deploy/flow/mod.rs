@@ -57,7 +57,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Start { components } => change::stop(session, &components, false).await,
         Command::Restart { components } => change::restart(session, &components).await,
         Command::Rollback { to } => change::rollback(session, to).await,
-        Command::Resume(asked) => resume::resume(session, &asked).await,
+        Command::Resume { decide, .. } => resume::resume(session, &decide).await,
         Command::Connect { component, args } => connect::connect(session, &component, &args).await,
         Command::Explain { code } => look::explain_code(session, code.as_deref()),
         Command::Prune { keep } => prune::prune(session, keep).await,
