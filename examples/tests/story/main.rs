@@ -28,5 +28,6 @@ mod refused;
 mod secrets;
 mod steps;
 mod terminal;
+mod two_holders;
 mod views;
 mod world;
