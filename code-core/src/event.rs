@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::provider::{Live, Observed, Resource};
 use crate::request::Request;
 use crate::scanner::Report;
-use crate::{Digest, Error, Key, RunId, StepId};
+use crate::{Deployment, Digest, Error, Key, RunId, StepId};
 
 /// Something that happened to a deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -320,4 +320,11 @@ pub enum Outcome {
 pub trait Sink: std::fmt::Debug + Send + Sync + 'static {
     /// Takes notice of an event.
     fn offer(&self, event: &Event);
+
+    /// Takes notice of an event of this deployment: what an engine calls. An event names its run alone, and
+    /// runs are counted for each deployment; a sink that keeps runs of several apart implements this too.
+    fn offer_of(&self, deployment: &Deployment, event: &Event) {
+        let _ = deployment;
+        self.offer(event);
+    }
 }

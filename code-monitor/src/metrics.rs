@@ -5,8 +5,8 @@
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4). It opens no port: serving
 //! the text is the program's business.
 //!
-//! An event names its run and not its deployment. Where one engine runs several deployments at the same time,
-//! counts stay right, and a duration may be taken from the other run of the same number.
+//! An event names its run and not its deployment, and each deployment has a run 1: what an engine tells is kept
+//! apart by deployment ([`Sink::offer_of`]), so that one engine may run several at the same time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use code_core::event::{Body, Event, Outcome, Sink};
 use code_core::plan::Plan;
-use code_core::{RunId, StepId};
+use code_core::{Deployment, RunId, StepId};
 use jiff::Timestamp;
 
 /// Counts what happens in runs. Cheap to clone; clones share what they counted.
@@ -77,6 +77,13 @@ impl Histogram {
 #[derive(Debug, Default)]
 struct Inner {
     counts: Counts,
+    /// What is known of each deployment's runs; `None`: whoever told the events did not say of which.
+    of: HashMap<Option<Deployment>, Open>,
+}
+
+/// What has begun in a deployment and not ended.
+#[derive(Debug, Default)]
+struct Open {
     /// The actions of the steps of the last plan that was told.
     actions: Vec<&'static str>,
     /// When each open run began.
@@ -126,55 +133,64 @@ impl Metrics {
 
 impl Sink for Metrics {
     fn offer(&self, event: &Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(event);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(None, event);
+    }
+
+    fn offer_of(&self, deployment: &Deployment, event: &Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(Some(deployment.clone()), event);
     }
 }
 
 impl Inner {
-    fn count(&mut self, Event { at, body }: &Event) {
+    fn take(&mut self, of: Option<Deployment>, event: &Event) {
+        self.of.entry(of).or_default().count(&mut self.counts, event);
+        self.counts.open = self.of.values().map(|open| open.runs.len() as u64).sum();
+    }
+}
+
+impl Open {
+    fn count(&mut self, counts: &mut Counts, Event { at, body }: &Event) {
         match body {
             Body::Planned { plan } => self.actions = actions(plan),
             Body::RunStarted { run, .. } | Body::RunResumed { run, .. } => {
                 self.runs.insert(*run, *at);
-                self.counts.open = self.runs.len() as u64;
             }
             Body::StepStarted { run, step, undo, .. } => {
                 self.steps.entry((*run, *step, *undo)).or_insert(*at);
             }
             Body::StepRetries { step, .. } => {
-                *self.counts.retries.entry(self.action(*step)).or_default() += 1;
+                *counts.retries.entry(self.action(*step)).or_default() += 1;
             }
             Body::StepDone { run, step, undo, .. } => {
                 let action = self.action(*step);
                 if let Some(began) = self.steps.remove(&(*run, *step, *undo)).filter(|_| !undo) {
-                    self.counts.step_seconds.entry(action).or_default().observe(seconds(began, *at));
+                    counts.step_seconds.entry(action).or_default().observe(seconds(began, *at));
                 }
-                self.end(action, if *undo { "undone" } else { "done" });
+                end(counts, action, if *undo { "undone" } else { "done" });
             }
             Body::StepFailed { run, step, undo, .. } => {
                 self.steps.remove(&(*run, *step, *undo));
-                self.end(self.action(*step), if *undo { "undo_failed" } else { "failed" });
+                end(counts, self.action(*step), if *undo { "undo_failed" } else { "failed" });
             }
-            Body::StepSkipped { step, .. } => self.end(self.action(*step), "skipped"),
+            Body::StepSkipped { step, .. } => end(counts, self.action(*step), "skipped"),
             Body::RunEnded { run, outcome } => {
-                *self.counts.runs.entry(word(*outcome)).or_default() += 1;
+                *counts.runs.entry(word(*outcome)).or_default() += 1;
                 if let Some(began) = self.runs.remove(run) {
-                    self.counts.run_seconds.observe(seconds(began, *at));
+                    counts.run_seconds.observe(seconds(began, *at));
                 }
-                self.counts.open = self.runs.len() as u64;
                 self.steps.retain(|(of, _, _), _| of != run);
             }
             _ => {}
         }
     }
 
-    fn end(&mut self, action: &'static str, end: &'static str) {
-        *self.counts.steps.entry((action, end)).or_default() += 1;
-    }
-
     fn action(&self, step: StepId) -> &'static str {
         self.actions.get(step.index()).copied().unwrap_or("unknown")
     }
+}
+
+fn end(counts: &mut Counts, action: &'static str, end: &'static str) {
+    *counts.steps.entry((action, end)).or_default() += 1;
 }
 
 fn actions(plan: &Plan) -> Vec<&'static str> {
@@ -271,5 +287,26 @@ mod tests {
     fn an_open_run_is_open() {
         let events = tests::rolled_back();
         assert_eq!(counted(&events[..events.len() - 1]).counts().open, 1);
+    }
+
+    #[test]
+    fn runs_of_the_same_number_in_two_deployments_are_kept_apart() {
+        let metrics = Metrics::new();
+        let deployments = ["shop/staging", "shop/production"].map(|name| name.parse().unwrap());
+        let mut events = tests::rolled_back();
+        let end = events.pop().unwrap();
+        for event in &events {
+            deployments.iter().for_each(|deployment| metrics.offer_of(deployment, event));
+        }
+        assert_eq!(metrics.counts().open, 2);
+        let late = Event { at: end.at + jiff::SignedDuration::from_secs(5), ..end.clone() };
+        metrics.offer_of(&deployments[0], &end);
+        assert_eq!(metrics.counts().open, 1);
+        metrics.offer_of(&deployments[1], &late);
+        let (counts, one) = (metrics.counts(), counted(&tests::rolled_back()).counts());
+        assert_eq!((counts.open, counts.runs["rolled_back"]), (0, 2));
+        assert!((counts.run_seconds.sum - 2.0 * one.run_seconds.sum - 5.0).abs() < 1e-9);
+        let (both, alone) = (&counts.step_seconds["create"], &one.step_seconds["create"]);
+        assert_eq!((both.count, both.sum), (2 * alone.count, 2.0 * alone.sum));
     }
 }

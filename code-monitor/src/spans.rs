@@ -16,15 +16,15 @@ use std::sync::{Mutex, PoisonError};
 
 use code_core::event::{Body, Event, Sink};
 use code_core::plan::Plan;
-use code_core::{Error, RunId, StepId};
+use code_core::{Deployment, Error, RunId, StepId};
 use tracing::field::Empty;
 use tracing::{Span, debug, error, info, warn};
 
 /// Turns the events of runs into `tracing` spans and events.
 #[derive(Default)]
-pub struct Spans(Mutex<Open>);
+pub struct Spans(Mutex<HashMap<Option<Deployment>, Open>>);
 
-/// What has begun and not ended.
+/// What has begun in a deployment and not ended: each has a run 1.
 #[derive(Default)]
 struct Open {
     /// The last plan that was told: the one that the next run is of.
@@ -38,6 +38,10 @@ impl Spans {
     pub fn new() -> Spans {
         Spans::default()
     }
+
+    fn take(&self, of: Option<Deployment>, event: &Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(of).or_default().take(&event.body);
+    }
 }
 
 impl fmt::Debug for Spans {
@@ -48,7 +52,11 @@ impl fmt::Debug for Spans {
 
 impl Sink for Spans {
     fn offer(&self, event: &Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(&event.body);
+        self.take(None, event);
+    }
+
+    fn offer_of(&self, deployment: &Deployment, event: &Event) {
+        self.take(Some(deployment.clone()), event);
     }
 }
 
@@ -225,7 +233,26 @@ mod tests {
     fn without_a_subscriber_nothing_happens() {
         let spans = Spans::new();
         tests::rolled_back().iter().for_each(|event| spans.offer(event));
-        assert!(spans.0.lock().unwrap().runs.is_empty());
-        assert!(spans.0.lock().unwrap().steps.is_empty());
+        let inner = spans.0.lock().unwrap();
+        assert!(inner.values().all(|open| open.runs.is_empty() && open.steps.is_empty()));
+    }
+
+    #[test]
+    fn spans_of_two_deployments_are_kept_apart() {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            let spans = Spans::new();
+            let deployments = ["shop/staging", "shop/production"].map(|name| name.parse().unwrap());
+            for event in &tests::rolled_back() {
+                deployments.iter().for_each(|deployment| spans.offer_of(deployment, event));
+            }
+        });
+        let lines = &lines.0.lock().unwrap().0;
+        let ended = |one: &&String| one.contains("outcome=");
+        assert_eq!(lines.iter().filter(ended).count(), 2, "each run ends once");
+        let runs = lines.iter().filter(|line| line.contains(" in -: run "));
+        let ids: Vec<_> = runs.map(|line| line.split(' ').next().unwrap()).collect();
+        let steps = |id: &str| lines.iter().filter(|l| l.contains(&format!(" in {id}: step "))).count();
+        assert_eq!(ids.iter().map(|id| steps(id)).collect::<Vec<_>>(), [7, 7], "each has its own steps");
     }
 }

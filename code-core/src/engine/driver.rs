@@ -391,7 +391,7 @@ impl Driver {
         for event in &events {
             self.state.apply(seq, event);
             seq = seq.next();
-            self.parts.offer(event);
+            self.parts.offer(&self.plan.deployment, event);
         }
         Ok(())
     }
@@ -471,7 +471,7 @@ impl Driver {
     /// Where the progress of a step goes: what it says to the sinks, what its tool writes to its log.
     fn progress(&self, step: StepId, log: PathBuf) -> Arc<dyn Fn(Progress) + Send + Sync> {
         let parts = Arc::clone(&self.parts);
-        let run = self.run;
+        let (run, deployment) = (self.run, self.plan.deployment.clone());
         let file = Mutex::new(None);
         Arc::new(move |progress| {
             let message = match progress {
@@ -492,7 +492,7 @@ impl Driver {
                 }
             };
             let at = parts.host.now();
-            parts.offer(&Event { at, body: Body::StepProgress { run, step, message } });
+            parts.offer(&deployment, &Event { at, body: Body::StepProgress { run, step, message } });
         })
     }
 }

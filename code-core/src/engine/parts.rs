@@ -13,8 +13,8 @@ use crate::guard;
 use crate::provider::ReadOnly;
 use crate::scanner::{Finding, Report, Severity, Subject, Verdict};
 use crate::{
-    Approver, Ctx, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Redactor, Result, Scanner,
-    Secrets, StateStore,
+    Approver, Ctx, Deployment, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Redactor, Result,
+    Scanner, Secrets, StateStore,
 };
 
 #[derive(Debug)]
@@ -105,9 +105,9 @@ impl Parts {
     }
 
     /// Offers an event to every sink; one that panics takes nothing from the others.
-    pub(super) fn offer(&self, event: &Event) {
+    pub(super) fn offer(&self, deployment: &Deployment, event: &Event) {
         for sink in &self.sinks {
-            if std::panic::catch_unwind(AssertUnwindSafe(|| sink.offer(event))).is_err() {
+            if std::panic::catch_unwind(AssertUnwindSafe(|| sink.offer_of(deployment, event))).is_err() {
                 tracing::warn!(?sink, "a sink panicked");
             }
         }

@@ -119,7 +119,7 @@ impl Engine {
         if let Some(decision) = decision {
             bodies.push(Body::Decided { run: run.id, by: ctx.host().user(), decision });
         }
-        let state = self.write(ctx, lease, state, bodies).await?;
+        let state = self.write(ctx, lease, deployment, state, bodies).await?;
         Ok(Begun::Run(Box::new((state, trusted_plan(run.plan), policy))))
     }
 
@@ -191,7 +191,7 @@ impl Engine {
         let on_failure = now.proposal.on_failure.unwrap_or(self.parts.on_failure);
         bodies.push(Body::RunStarted { run, plan: plan.id, holder, on_failure });
         let policy = self.policy(&now, Subject::Plan(&now.plan));
-        let state = self.write(ctx, lease, state, bodies).await?;
+        let state = self.write(ctx, lease, &planned.plan.deployment, state, bodies).await?;
         Ok(Begun::Run(Box::new((state, plan, policy))))
     }
 
@@ -230,7 +230,14 @@ impl Engine {
         }
     }
 
-    async fn write(&self, ctx: &Ctx, lease: &Lease, mut state: State, bodies: Vec<Body>) -> Result<State> {
+    async fn write(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        deployment: &Deployment,
+        mut state: State,
+        bodies: Vec<Body>,
+    ) -> Result<State> {
         let at = ctx.host().now();
         let events: Vec<Event> = bodies.into_iter().map(|body| Event { at, body }).collect();
         let mut seq = state.last;
@@ -240,7 +247,7 @@ impl Engine {
         for event in &events {
             seq = seq.next();
             state.apply(seq, event);
-            self.parts.offer(event);
+            self.parts.offer(deployment, event);
         }
         Ok(state)
     }
