@@ -1,7 +1,8 @@
 //! A generated password is where it belongs, encrypted, and nowhere else.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::world::{World, http};
@@ -13,6 +14,19 @@ fn arguments() -> BTreeSet<String> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
     all.filter_map(line).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+}
+
+/// The permission bits of the files below a directory; bits that a file once had are kept.
+fn modes(dir: &Path, seen: &mut BTreeMap<PathBuf, u32>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        // Files come and go while a run is on its way.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            modes(&entry.path(), seen);
+        } else if metadata.is_file() {
+            *seen.entry(entry.path()).or_default() |= metadata.permissions().mode() & 0o777;
+        }
+    }
 }
 
 /// The password of the web app's database, from the environment of the process that names it.
@@ -36,14 +50,15 @@ fn a_generated_password_is_in_no_file_no_output_and_no_argument() {
     // Looked at all the time, because a tool may run for a moment only.
     let over = AtomicBool::new(false);
     let plan = world.path("plan.json");
-    let (deployed, seen) = std::thread::scope(|scope| {
+    let (deployed, (seen, files)) = std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
-            let mut seen = BTreeSet::new();
+            let (mut seen, mut files) = (BTreeSet::new(), BTreeMap::new());
             while !over.load(Ordering::SeqCst) {
                 seen.extend(arguments());
+                modes(&world.state(), &mut files);
                 std::thread::yield_now();
             }
-            seen
+            (seen, files)
         });
         let saved = world.run(&["plan", SENTENCE, "--out", plan.to_str().unwrap()]);
         let deployed = world.run(&[SENTENCE, "--yes", "--json"]);
@@ -55,6 +70,18 @@ fn a_generated_password_is_in_no_file_no_output_and_no_argument() {
     assert_eq!(http(&world.url(), "GET", "/", "").0, 200);
     let secret = password(&world);
     assert!(secret.len() >= 20, "a password of {} characters", secret.len());
+
+    // Files that hold a secret, also for a moment and also encrypted, were never open to others.
+    let secret_file = |path: &Path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.ends_with(".password") || path.parent().is_some_and(|dir| dir.ends_with("secrets"))
+    };
+    let private: Vec<_> = files.iter().filter(|(path, _)| secret_file(path)).collect();
+    assert!(private.iter().any(|(path, _)| path.to_string_lossy().ends_with(".password")), "{private:?}");
+    for (path, mode) in &private {
+        assert_eq!(**mode & 0o077, 0, "{} was open to others: {mode:o}", path.display());
+    }
+    println!("figure: files of secrets: {} seen, 0 open to others at any time", private.len());
 
     let report = world.path("report.html");
     world.ok(&["report", "--out", report.to_str().unwrap()]);
