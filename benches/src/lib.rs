@@ -37,6 +37,7 @@ pub fn plan(steps: u32) -> Result<Plan> {
         protected: false,
         delete_budget: 10,
         delete_data: Default::default(),
+        rollback: None,
         origins: Default::default(),
         chain: Chain::default(),
         base: Seq::START,

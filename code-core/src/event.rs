@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Approval;
+use crate::export::Commit;
 use crate::parser::Parsed;
 use crate::plan::Plan;
 use crate::provider::{Live, Observed, Resource};
@@ -39,6 +40,11 @@ pub enum Body {
         parser: String,
         /// What it read in them.
         parsed: Parsed,
+    },
+    /// A spec was read from a commit.
+    SpecRead {
+        /// Where it stands.
+        commit: Commit,
     },
     /// Scanners judged a spec or a plan.
     Judged {
@@ -205,6 +211,20 @@ pub enum Body {
         /// What the lost events were about, as far as they can be read: it may exist without being recorded.
         doubts: Vec<Resource>,
     },
+    /// A revision that was rolled out is kept in a repository.
+    Exported {
+        /// The revision.
+        revision: u64,
+        /// Where it is.
+        commit: Commit,
+    },
+    /// A revision that was rolled out could not be exported; it is tried again later.
+    ExportOwed {
+        /// The revision.
+        revision: u64,
+        /// Why.
+        error: Error,
+    },
     /// How far a step is: offered to sinks and never written.
     StepProgress {
         /// The run.
@@ -222,15 +242,18 @@ impl Body {
         !matches!(self, Body::StepProgress { .. })
     }
 
-    /// The run that it tells of; `None`: it comes before one.
+    /// The run that it tells of; `None`: it comes before one or after it.
     pub fn run(&self) -> Option<RunId> {
         match self {
             Body::Requested { .. }
             | Body::Understood { .. }
+            | Body::SpecRead { .. }
             | Body::Judged { .. }
             | Body::Planned { .. }
             | Body::Approved { .. }
-            | Body::JournalRepaired { .. } => None,
+            | Body::JournalRepaired { .. }
+            | Body::Exported { .. }
+            | Body::ExportOwed { .. } => None,
             Body::RunStarted { run, .. }
             | Body::RunResumed { run, .. }
             | Body::StepStarted { run, .. }

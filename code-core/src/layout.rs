@@ -8,6 +8,7 @@
 //!      /data/shop@staging/db/          what must never be lost
 //!      /logs/shop@staging/web.r2.0.log what deployed processes write
 //!      /logs/shop@staging/run-7/       what each step of a run wrote
+//!      /git/shop@staging.git           what was rolled out, as commits
 //!      /keeper/                        the keeper's lock, socket, table of processes and routes, and events
 //! ```
 
@@ -81,6 +82,11 @@ impl Layout {
     ) -> PathBuf {
         let undo = if undo { "-undo" } else { "" };
         self.run_logs(deployment, run).join(format!("step-{step}{undo}.{attempt}.log"))
+    }
+
+    /// Where the repositories lie to which deployments are exported.
+    pub fn repositories(&self) -> PathBuf {
+        self.0.join("git")
     }
 
     /// The keeper's own directory.

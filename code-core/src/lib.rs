@@ -15,7 +15,7 @@
 //! |---|---|
 //! | [`request`] [`intent`] [`spec`] [`plan`] [`checks`] [`event`] [`status`] [`runs`] [`verify`] | the nouns, in the order of the flow |
 //! | [`provider`] [`scanner`] [`parser`] [`store`] [`host`] | the boundary traits; their docs are their contract |
-//! | [`recipe`] [`secret`] [`approver`] [`event::Sink`] | the small traits beside them |
+//! | [`recipe`] [`secret`] [`approver`] [`export`] [`event::Sink`] | the small traits beside them |
 //! | [`engine`] | planner, scheduler, driver, and [`Engine`], the facade over all of it |
 //! | [`guard`] | what stands between the engine and every provider |
 //! | [`memory`] [`local`] | implementations of every trait in memory, and those of this machine |
@@ -67,6 +67,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod expr;
 pub mod graph;
 pub mod guard;
@@ -99,6 +100,7 @@ pub use approver::Approver;
 pub use ctx::{Ctx, Progress};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result, Retry};
+pub use export::Exporter;
 pub use expr::{Expr, Want};
 pub use host::Host;
 pub use id::{Address, Deployment, Digest, Key, RunId, StepId};

@@ -37,6 +37,9 @@ pub struct Plan {
     /// Whether data goes too: asked for expressly, and confirmed by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub delete_data: bool,
+    /// The revisions between which it goes back, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// Where each value of the spec comes from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: Origins,
@@ -57,16 +60,29 @@ pub struct Plan {
     pub cost: Option<Cost>,
 }
 
-/// The links before a plan: request → intent → spec → verdicts.
+/// From which revision to which a rollback goes. Where it succeeds, the first is marked bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The revision that is left.
+    pub from: u64,
+    /// The revision whose spec is taken.
+    pub to: u64,
+}
+
+/// The links before a plan: request → intent → spec → verdicts. It may begin at a request, at a commit, or at
+/// a spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
+    /// The digest of the commit that the spec was read from, where it begins at one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Digest>,
     /// The digest of the request, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Digest>,
     /// The digest of the intents and their evidence, with that of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Digest>,
-    /// The digest of the spec and its origins, with that of the intents.
+    /// The digest of the spec and its origins, with that of the intents, else of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Digest>,
     /// The digest of what the scanners said of the spec, with that of the spec.

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Decision, Event, OnFailure, Outcome};
+use crate::export::Commit;
 use crate::mutant::mutant;
-use crate::plan::Plan;
+use crate::plan::{Plan, Rollback};
 use crate::provider::{Change, Live, Observed, OnDelete, Resource};
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
@@ -34,6 +35,10 @@ pub struct State {
     pub run: Option<Run>,
     /// The unknown findings that were accepted for the last run, by id.
     pub accepted: BTreeSet<String>,
+    /// Where each revision that was exported is.
+    pub exported: BTreeMap<u64, Commit>,
+    /// Why the last try to export a revision failed.
+    owed: BTreeMap<u64, Error>,
     /// How long steps took, by what they did to what kind of resource.
     durations: BTreeMap<String, f64>,
     /// The last plan that was recorded: the one that the next `RunStarted` names.
@@ -90,6 +95,9 @@ pub struct Revision {
     pub at: Timestamp,
     /// How its run ended; `None`: not yet.
     pub outcome: Option<Outcome>,
+    /// Whether somebody went back from it: it is not rolled out again unasked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bad: bool,
 }
 
 /// A run and how far it is.
@@ -315,8 +323,16 @@ impl State {
                 let unrecorded: Vec<_> = unrecorded.map(|one| (one.address.clone(), one.clone())).collect();
                 self.doubts.extend(unrecorded);
             }
+            Body::Exported { revision, commit } => {
+                self.owed.remove(revision);
+                self.exported.insert(*revision, commit.clone());
+            }
+            Body::ExportOwed { revision, error } => {
+                self.owed.insert(*revision, error.clone());
+            }
             Body::Requested { request } => self.requested = Some(request.clone()),
             Body::Understood { .. }
+            | Body::SpecRead { .. }
             | Body::Approved { .. }
             | Body::BreakerOpened { .. }
             | Body::BreakerClosed { .. }
@@ -327,6 +343,25 @@ impl State {
     /// The revision that is rolled out: the last one whose run succeeded or is open.
     pub fn current(&self) -> Option<&Revision> {
         self.revisions.iter().rev().find(|r| matches!(r.outcome, None | Some(Outcome::Succeeded)))
+    }
+
+    /// The revision that stands there, good or not: the last one whose run ended and was not taken back.
+    pub fn standing(&self) -> Option<&Revision> {
+        let stands = |r: &&Revision| !matches!(r.outcome, None | Some(Outcome::RolledBack));
+        self.revisions.iter().rev().find(stands)
+    }
+
+    /// The revision of this very spec, release included, that somebody went back from.
+    pub fn bad(&self, spec: &Spec) -> Option<&Revision> {
+        self.revisions.iter().rev().find(|revision| revision.bad && revision.spec.as_ref() == Some(spec))
+    }
+
+    /// The revisions that were rolled out and not exported, oldest first, with what kept them from it. Nothing
+    /// is owed where there is no exporter; the state does not know that.
+    pub fn owed(&self) -> impl Iterator<Item = (u64, Option<&Error>)> {
+        let done = |revision: &&Revision| revision.outcome == Some(Outcome::Succeeded);
+        let owed = self.revisions.iter().filter(done).map(|revision| revision.number);
+        owed.filter(|number| !self.exported.contains_key(number)).map(|n| (n, self.owed.get(&n)))
     }
 
     /// The run that has begun and not ended, if any.
@@ -381,6 +416,7 @@ impl State {
                 plan,
                 at,
                 outcome: None,
+                bad: false,
             });
         }
         self.run = Some(Run {
@@ -439,7 +475,10 @@ impl State {
                 recorded.kept = recorded.on_delete == OnDelete::Retain && !run.used.contains(address);
             }
         }
-        let number = run.plan.revision;
+        let (number, rollback) = (run.plan.revision, run.plan.rollback);
+        if outcome == Outcome::Succeeded {
+            mark(&mut self.revisions, run.plan.spec.as_ref(), rollback);
+        }
         if let Some(revision) = self.revisions.iter_mut().rev().find(|r| r.number == number) {
             // A repair of a revision that had succeeded does not make it a failed one.
             if revision.outcome != Some(Outcome::Succeeded) {
@@ -481,6 +520,17 @@ impl State {
                 revision: run.plan.revision,
             },
         );
+    }
+}
+
+/// What was rolled out is not bad any more; what was gone back from is, unless it was the same.
+fn mark(revisions: &mut [Revision], now: Option<&Spec>, rollback: Option<Rollback>) {
+    for revision in revisions {
+        if revision.spec.as_ref() == now {
+            revision.bad = false;
+        } else if rollback.is_some_and(|rollback| rollback.from == revision.number) {
+            revision.bad = revision.spec.is_some();
+        }
     }
 }
 

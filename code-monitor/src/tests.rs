@@ -206,6 +206,7 @@ fn plan(request: &Request, say: &dyn Fn(&str) -> String) -> Plan {
         protected: false,
         delete_budget: 10,
         delete_data: false,
+        rollback: None,
         origins: BTreeMap::from([
             ("/environment".to_owned(), Origin::Request { spans: vec![], words: say("staging") }),
             ("/components/0/kind".to_owned(), Origin::default(say("a guess"))),

@@ -116,6 +116,7 @@ impl Talk {
             plan: Digest::ZERO,
             at: jiff::Timestamp::UNIX_EPOCH,
             outcome: Some(Outcome::Succeeded),
+            bad: false,
         });
         let deployment: Deployment = change.deployment.clone();
         self.context.history = History::new([(deployment, self.revisions.clone())]);

@@ -9,6 +9,7 @@ use crate::engine::breaker::BreakerPolicy;
 use crate::engine::parts::{Budget, Parts};
 use crate::engine::retry::RetryPolicy;
 use crate::event::{OnFailure, Sink};
+use crate::export::Exporter;
 use crate::guard::Guarded;
 use crate::{
     Approver, Error, ErrorKind, Host, IntentParser, Provider, Recipe, Redactor, Result, Scanner, Secrets,
@@ -28,6 +29,7 @@ pub struct EngineBuilder {
     recipes: Vec<Arc<dyn Recipe>>,
     sinks: Vec<Arc<dyn Sink>>,
     approver: Option<Arc<dyn Approver>>,
+    exporter: Option<Arc<dyn Exporter>>,
     parallel: Option<usize>,
     computing: Option<usize>,
     retry: RetryPolicy,
@@ -96,6 +98,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> EngineBuilder {
         self.sinks.push(sink);
+        self
+    }
+
+    /// Who keeps what was rolled out. Without one, nothing is exported.
+    #[must_use]
+    pub fn exporter(mut self, exporter: Arc<dyn Exporter>) -> EngineBuilder {
+        self.exporter = Some(exporter);
         self
     }
 
@@ -183,6 +192,7 @@ impl EngineBuilder {
                 providers: kinds,
                 recipes: self.recipes,
                 sinks: self.sinks,
+                exporter: self.exporter,
                 limits: Budget { total: self.parallel.unwrap_or(16).max(1), cpu },
                 approver: self.approver,
                 retry: self.retry,

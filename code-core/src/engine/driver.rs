@@ -566,7 +566,7 @@ fn redacted(ctx: &Ctx, event: Event) -> Event {
     serde_json::from_value(clean).unwrap_or(event)
 }
 
-fn without_secrets(ctx: &Ctx, value: Value) -> Value {
+pub(super) fn without_secrets(ctx: &Ctx, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(ctx.redactor().redact(&text)),
         Value::Array(items) => items.into_iter().map(|item| without_secrets(ctx, item)).collect(),

@@ -21,6 +21,8 @@ pub struct Status {
     pub resources: Vec<ResourceStatus>,
     /// The last run, open or ended.
     pub run: Option<Run>,
+    /// The revisions that were rolled out and not exported yet, oldest first, with what kept them from it.
+    pub owed: Vec<(u64, Option<Error>)>,
     /// How what is wanted now differs from the revision, in words. The engine knows no settings and leaves it
     /// empty; who resolves specs fills it in.
     pub outdated: Vec<String>,
@@ -72,11 +74,14 @@ impl Engine {
             resources.push(ResourceStatus { address, kind, kept: false, observed, drift });
         }
         let revision = state.current().map(|revision| revision.number);
+        let owed = state.owed().filter(|_| self.parts.exporter.is_some());
+        let owed = owed.map(|(number, error)| (number, error.cloned())).collect();
         Ok(Status {
             deployment: deployment.clone(),
             revision,
             resources,
             run: state.run,
+            owed,
             outdated: Vec::new(),
             damage,
         })
@@ -147,12 +152,15 @@ impl Engine {
         Ok(all)
     }
 
-    /// Whether each provider's tool is here and works.
+    /// Whether the tool of each provider and of the exporter is here and works.
     pub async fn health(&self) -> Vec<(ProviderInfo, Result<Health>)> {
         let ctx = self.ctx();
         let mut all = Vec::new();
         for provider in self.parts.all_providers() {
             all.push((provider.info().clone(), provider.health(&ctx).await));
+        }
+        if let Some(exporter) = &self.parts.exporter {
+            all.push((exporter.info().clone(), exporter.health(&ctx).await));
         }
         all
     }

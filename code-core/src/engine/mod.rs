@@ -12,6 +12,7 @@ mod attempt;
 pub mod breaker;
 mod builder;
 mod driver;
+mod export;
 mod look;
 mod needed;
 mod parts;
@@ -115,9 +116,9 @@ impl Engine {
     /// What would be done to bring a proposal about. Nothing is changed, and nothing is written.
     ///
     /// # Errors
-    /// `gate::refused` or `gate::unknown` where the spec does not pass, `run::unfinished` where a run has to
-    /// be resumed first, `store::locked` where somebody is at that run, and whatever keeps a provider from
-    /// looking.
+    /// `gate::refused` or `gate::unknown` where the spec does not pass, `revision::bad` where somebody went back
+    /// from it, `run::unfinished` where a run has to be resumed first, `store::locked` where somebody is at that
+    /// run, and whatever keeps a provider from looking.
     pub async fn plan(&self, proposal: &Proposal, accepted: &BTreeSet<String>) -> Result<Planned> {
         let state = self.state(&proposal.deployment).await?;
         if let Err(unfinished) = run::refuse_unfinished(&state) {
@@ -155,6 +156,7 @@ impl Engine {
         accepted: &BTreeSet<String>,
         state: &State,
     ) -> Result<Planned> {
+        export::refuse_bad(state, proposal, accepted)?;
         let spec_reports = self.judge(proposal).await?;
         let base = Policy { accepted: accepted.clone(), protected: proposal.protected, ..Policy::default() };
         let checked = match &proposal.spec {

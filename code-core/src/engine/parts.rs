@@ -9,6 +9,7 @@ use crate::checks::Policy;
 use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
 use crate::event::{Event, OnFailure, Sink};
+use crate::export::Exporter;
 use crate::guard;
 use crate::provider::ReadOnly;
 use crate::scanner::{Finding, Report, Severity, Subject, Verdict};
@@ -29,6 +30,7 @@ pub(super) struct Parts {
     pub(super) providers: BTreeMap<String, Arc<dyn Provider>>,
     pub(super) recipes: Vec<Arc<dyn Recipe>>,
     pub(super) sinks: Vec<Arc<dyn Sink>>,
+    pub(super) exporter: Option<Arc<dyn Exporter>>,
     pub(super) limits: Budget,
     pub(super) approver: Option<Arc<dyn Approver>>,
     pub(super) retry: RetryPolicy,

@@ -109,6 +109,7 @@ impl Planner<'_> {
             protected: proposal.protected,
             delete_budget: spec.map_or(u32::MAX, |spec| spec.delete_budget),
             delete_data: proposal.delete_data,
+            rollback: proposal.rollback,
             origins: proposal.origins.clone(),
             chain: chain(proposal, reports),
             base: state.head,
@@ -370,9 +371,11 @@ fn cannot_tell(address: &Address, why: &str) -> Error {
 fn chain(proposal: &Proposal, reports: &[Report]) -> Chain {
     let request = proposal.request.as_ref().map(crate::request::Request::digest);
     let intent = proposal.parsed.as_ref().map(|parsed| Chain::link(request, parsed));
-    let spec = proposal.spec.as_ref().map(|spec| Chain::link(intent, &(spec, &proposal.origins)));
+    let commit = proposal.commit.as_ref().map(Digest::of_json);
+    let first = intent.or(commit);
+    let spec = proposal.spec.as_ref().map(|spec| Chain::link(first, &(spec, &proposal.origins)));
     let reports = Some(Chain::link(spec, &reports));
-    Chain { request, intent, spec, reports }
+    Chain { commit, request, intent, spec, reports }
 }
 
 /// The estimates of all scanners as one.

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::event::{OnFailure, Outcome};
+use crate::export::Commit;
 use crate::parser::Parsed;
+use crate::plan::Rollback;
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
 use crate::{Deployment, Error, ErrorKind, Result};
@@ -24,6 +26,12 @@ pub struct Proposal {
     /// What was read in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parsed: Option<Parsed>,
+    /// The commit that the spec was read from, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    /// Between which revisions it goes back, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// What should exist; `None`: nothing.
     pub spec: Option<Spec>,
     /// Where each value of the spec comes from.
@@ -51,6 +59,8 @@ impl Proposal {
             request: None,
             parser: None,
             parsed: None,
+            commit: None,
+            rollback: None,
             protected: spec.protected,
             spec: Some(spec),
             origins,
@@ -76,6 +86,8 @@ impl Engine {
             request: None,
             parser: None,
             parsed: None,
+            commit: None,
+            rollback: None,
             spec: None,
             origins: Origins::new(),
             delete_data,
@@ -96,13 +108,14 @@ impl Engine {
         let mut settled = state.revisions.iter().rev();
         let settled = settled.find(|revision| revision.outcome == Some(Outcome::Succeeded));
         let Some(current) = settled else { return Err(no_deployment(deployment)) };
+        let standing = state.standing().unwrap_or(current);
         let good = |revision: &&crate::status::Revision| {
             revision.outcome == Some(Outcome::Succeeded) && revision.number != current.number
         };
         let mut candidates = state.revisions.iter().rev().filter(good).filter(|r| r.spec.is_some());
         let found = match to {
             Some(number) => candidates.find(|revision| revision.number == number),
-            None => candidates.find(|r| r.number < current.number && r.spec != current.spec),
+            None => candidates.find(|r| r.number < current.number && r.spec != current.spec && !r.bad),
         };
         let Some(revision) = found else {
             let all: Vec<_> = state.revisions.iter().filter(good).map(|r| r.number.to_string()).collect();
@@ -120,6 +133,8 @@ impl Engine {
             request: None,
             parser: None,
             parsed: None,
+            commit: None,
+            rollback: Some(Rollback { from: standing.number, to: revision.number }),
             protected: spec.as_ref().is_some_and(|spec| spec.protected),
             spec,
             origins: revision.origins.clone(),

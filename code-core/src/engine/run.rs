@@ -185,6 +185,9 @@ impl Engine {
             });
         }
         let reports = now.spec_reports.iter().chain(&now.plan_reports).cloned().collect();
+        if let Some(commit) = &now.proposal.commit {
+            bodies.push(Body::SpecRead { commit: commit.clone() });
+        }
         bodies.push(Body::Judged { reports, accepted: now.accepted.iter().cloned().collect() });
         bodies.push(Body::Planned { plan: Box::new((*plan).clone()) });
         bodies.push(Body::Approved { approval });
@@ -217,7 +220,10 @@ impl Engine {
                 let (state, plan, policy) = *run;
                 let driver = Driver::new(&self.parts, ctx.clone(), lease.clone(), state, plan, policy);
                 match driver.drive(cancel).await {
-                    Ok((lease, finished)) => {
+                    Ok((lease, mut finished)) => {
+                        if finished.outcome == Outcome::Succeeded {
+                            finished.state = self.export(&ctx, &lease, cancel, finished.state).await;
+                        }
                         store.release(&ctx, lease).await?;
                         Ok(finished)
                     }
@@ -230,7 +236,7 @@ impl Engine {
         }
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         ctx: &Ctx,
         lease: &Lease,

@@ -11,6 +11,7 @@
 //! before a crash) is a method of the type, never of the trait. Nothing here outlives the process.
 
 mod approver;
+mod exporter;
 mod host;
 mod parser;
 mod provider;
@@ -22,6 +23,7 @@ mod store;
 mod world;
 
 pub use approver::MemoryApprover;
+pub use exporter::MemoryExporter;
 pub use host::MemoryHost;
 pub use parser::MemoryParser;
 pub use provider::MemoryProvider;

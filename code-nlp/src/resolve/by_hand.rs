@@ -99,12 +99,12 @@ pub fn rolled_back(
         }
         None => {
             // After a revision that failed and was left there, the good one before it; else the one before
-            // what is deployed, as far as it was any different.
+            // what is deployed, as far as it was any different. Never one that somebody went back from.
             let now = last.spec.as_ref().filter(|_| last.outcome != Some(Outcome::RolledBack));
             let now = now.or_else(|| history.current(deployment).map(|(_, spec)| spec)).map(Spec::digest);
             good.iter()
                 .rev()
-                .find(|(_, spec)| Some(spec.digest()) != now)
+                .find(|(revision, spec)| !revision.bad && Some(spec.digest()) != now)
                 .ok_or_else(|| unknown(format!("find an earlier revision of {deployment} to go back to")))?
         }
     };

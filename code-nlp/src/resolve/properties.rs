@@ -199,6 +199,7 @@ fn deployed(context: &mut Context, change: &Change) {
         plan: Digest::ZERO,
         at: Timestamp::UNIX_EPOCH,
         outcome: Some(Outcome::Succeeded),
+        bad: false,
     };
     match all.iter_mut().find(|(deployment, _)| *deployment == change.deployment) {
         Some((_, revisions)) => revisions.push(revision(revisions.len() as u64 + 1)),

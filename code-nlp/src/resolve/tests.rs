@@ -88,6 +88,7 @@ fn deployed(context: &mut Context, changes: &[&Change]) {
             plan: Digest::ZERO,
             at: Timestamp::UNIX_EPOCH,
             outcome: Some(Outcome::Succeeded),
+            bad: false,
         });
     }
     let deployment = changes[0].deployment.clone();

@@ -181,6 +181,16 @@ impl Names {
                     Tone::Warn,
                 )
             }
+            Body::SpecRead { commit } => {
+                (format!("read {} of commit {} in {}", commit.path, commit.short(), commit.place), Tone::Plain)
+            }
+            Body::Exported { revision, commit } => (
+                format!("exported revision {revision} as commit {} to {}", commit.short(), commit.place),
+                Tone::Good,
+            ),
+            Body::ExportOwed { revision, error } => {
+                (format!("owes the export of revision {revision}: failed to {error}"), Tone::Warn)
+            }
             Body::StepProgress { step, message, .. } => {
                 (format!("{}: {message}", self.step(*step)), Tone::Dim)
             }

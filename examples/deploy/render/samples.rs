@@ -135,6 +135,7 @@ pub(crate) fn plan(mut steps: Vec<Step>) -> Plan {
         spec: Some(spec().0),
         protected: false,
         delete_data: false,
+        rollback: None,
         delete_budget: 10,
         origins: spec().1,
         chain: Chain::default(),
@@ -377,6 +378,7 @@ pub(crate) fn statuses() -> Vec<code_core::engine::Status> {
         Status {
             damage: None,
             outdated: vec![],
+            owed: vec![],
             deployment: "shop/staging".parse().unwrap(),
             revision: Some(1),
             resources: good,
@@ -384,6 +386,7 @@ pub(crate) fn statuses() -> Vec<code_core::engine::Status> {
         },
         Status {
             damage: None,
+            owed: vec![],
             outdated: vec!["replicas of web: it is 1, and code.toml:2 says 3".to_owned()],
             deployment: "shop/test".parse().unwrap(),
             revision: None,
