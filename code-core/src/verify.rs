@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::checks::{Approval, Policy, gate_plan, gate_spec};
 use crate::event::{Body, Decision, Event, Outcome};
+use crate::export::Commit;
 use crate::parser::Parsed;
 use crate::plan::{Chain, Plan};
 use crate::request::Request;
@@ -112,6 +113,7 @@ pub struct Verifier {
 struct Asked {
     request: Option<Request>,
     parsed: Option<Parsed>,
+    commit: Option<Commit>,
     /// What the scanners said, and what of it was accepted.
     judged: Option<(Vec<Report>, Vec<String>)>,
     plan: Option<(Seq, Plan)>,
@@ -155,6 +157,7 @@ impl Verifier {
                 at.same(Link::Request, "the request that was understood", &show(asked), &show(*request))?;
                 self.asked.parsed = Some(parsed.clone());
             }
+            Body::SpecRead { commit } => self.asked.commit = Some(commit.clone()),
             Body::Judged { reports, accepted } => {
                 self.asked.judged = Some((reports.clone(), accepted.clone()));
             }
@@ -213,7 +216,9 @@ impl Verifier {
                 now.phase = Phase::Skipped;
             }
             // What was lost is lost: what is kept follows from what is before it, and so does what comes.
-            Body::JournalRepaired { .. } | Body::StepProgress { .. } => {}
+            Body::JournalRepaired { .. } => {}
+            // What is told after a run binds nothing.
+            Body::Exported { .. } | Body::ExportOwed { .. } | Body::StepProgress { .. } => {}
         }
         if event.body.is_effect() {
             self.head = seq;
@@ -255,13 +260,16 @@ impl Verifier {
 
     /// The links from the request to the plan.
     fn planned(&mut self, at: At, plan: &Plan) -> Follows {
-        let Asked { request, parsed, judged, .. } = &self.asked;
+        let Asked { request, parsed, commit, judged, .. } = &self.asked;
         let chain = &plan.chain;
         let digest = request.as_ref().map(Request::digest);
         at.same(Link::Request, "the request of the plan", &show(digest), &show(chain.request))?;
         let intent = parsed.as_ref().map(|parsed| Chain::link(digest, parsed));
         at.same(Link::Intent, "the intent of the plan", &show(intent), &show(chain.intent))?;
-        let spec = plan.spec.as_ref().map(|spec| Chain::link(intent, &(spec, &plan.origins)));
+        let commit = commit.as_ref().map(Digest::of_json);
+        at.same(Link::Spec, "the commit of the plan", &show(commit), &show(chain.commit))?;
+        let first = intent.or(commit);
+        let spec = plan.spec.as_ref().map(|spec| Chain::link(first, &(spec, &plan.origins)));
         at.same(Link::Spec, "the spec of the plan", &show(spec), &show(chain.spec))?;
 
         let Some((reports, accepted)) = judged else {

@@ -124,7 +124,8 @@ pub(super) fn refuse_bad(
     if accepted.contains(&accept) {
         return Ok(());
     }
-    let message = format!("roll out revision {} of {} again: it was rolled back", bad.number, proposal.deployment);
+    let message =
+        format!("roll out revision {} of {} again: it was rolled back", bad.number, proposal.deployment);
     Err(Error::new(ErrorKind::Refused, "revision::bad", message)
         .help(format!("change what was wrong with it; if it is right as it is, say so: `--accept {accept}`"))
         .with("revision", bad.number.to_string()))
