@@ -1,5 +1,7 @@
 //! What a deployment is made of: the recipes of this machine, and the providers that make their resources.
 
+#[cfg(feature = "git")]
+pub mod git;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod keep;
 #[cfg(feature = "postgres")]
