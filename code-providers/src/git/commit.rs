@@ -86,7 +86,8 @@ pub(super) async fn head(git: &Git<'_>, branch: &str, folder: &str, draft: &Draf
     let same = draft.files.get(REVISION).and_then(Option::as_deref).map(str::as_bytes) == revision;
     let kept = match (&id, same && revision.is_some()) {
         (Some(id), true) => {
-            let path = format!("{folder}/{REVISION}");
+            // As it is named from where git runs, which is not the top of every work tree.
+            let path = format!("{}/{REVISION}", draft.folder);
             let found = git.text(&["rev-list", "--max-count=1", id, "--", &path]).await?;
             Some(found.trim().to_owned())
         }

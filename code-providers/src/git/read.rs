@@ -104,9 +104,12 @@ async fn commit(git: &Git<'_>, shown: &str, revision: &str) -> Result<String> {
             return Ok(id.to_owned());
         }
         let there = git.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", revision], []).await?;
-        if there.success() {
-            let said = format!("it names {}, which is not there or no commit", there.text().trim());
-            return Err(error::broken(shown, &said));
+        let id = there.text().trim().to_owned();
+        let kind = git.run(&["cat-file", "-t", &id], []).await?;
+        // Something that is there and is no commit is a name that is wrong; everything else is damage.
+        let other = kind.success() && !matches!(kind.text().trim(), "commit" | "tag");
+        if there.success() && !other {
+            return Err(error::broken(shown, &format!("{id} is missing or damaged")));
         }
     }
     let any = git.run(&["for-each-ref", "--count=1"], []).await?;

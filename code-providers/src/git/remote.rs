@@ -59,9 +59,10 @@ pub(super) async fn branch(ctx: &Ctx, address: &str) -> Result<(String, Option<S
     }
     let text = output.text();
     let symbolic = text.lines().find_map(|line| line.strip_prefix("ref: ")?.strip_suffix("\tHEAD"));
+    let is_id = |id: &str| id.chars().all(|c| c.is_ascii_hexdigit());
     let named = |name: &str| {
-        let found = text.lines().find_map(|line| line.split_once('\t').filter(|(_, of)| *of == name));
-        found.map(|(id, _)| id.to_owned()).filter(|id| id.chars().all(|c| c.is_ascii_hexdigit()))
+        let mut all = text.lines().filter_map(|line| line.split_once('\t'));
+        all.find(|(id, of)| *of == name && is_id(id)).map(|(id, _)| id.to_owned())
     };
     Ok(match symbolic {
         Some(branch) => (branch.to_owned(), named("HEAD")),

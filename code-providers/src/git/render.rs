@@ -49,7 +49,7 @@ pub(super) fn draft(export: &Export, machine: &str) -> Result<Draft> {
         folder: place::folder(&export.deployment),
         files: files.into(),
         message: message(export),
-        author: format!("{name} <{name}@{}>", plain(machine, 80)),
+        author: format!("{name} <{}@{}>", login(export.by()), login(machine)),
         at: export.at.as_second(),
     })
 }
@@ -105,7 +105,9 @@ fn message(export: &Export) -> String {
     if let Some(words) = words.filter(|words| *words != subject) {
         // Indented, so that no words can pass for a trailer.
         for line in words.lines() {
-            text.push_str(&format!("    {}\n", plain(line, 1000)));
+            let line = if line.trim().is_empty() { String::new() } else { plain(line, 1000) };
+            text.push_str(format!("    {line}").trim_end());
+            text.push('\n');
         }
         text.push('\n');
     }
@@ -136,7 +138,8 @@ fn message(export: &Export) -> String {
 /// On one line, and nothing in it that ends a line, a name or an address.
 fn plain(text: &str, most: usize) -> String {
     let clean = |c: char| if c.is_control() || "<>".contains(c) { ' ' } else { c };
-    let text: String = text.trim().chars().map(clean).collect();
+    let text: String = text.chars().map(clean).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() {
         return "unknown".to_owned();
     }
@@ -144,6 +147,13 @@ fn plain(text: &str, most: usize) -> String {
         return text;
     }
     text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// What can stand in an address.
+fn login(text: &str) -> String {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let text: String = text.chars().filter(fits).take(80).collect();
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 fn pretty(value: &impl Serialize) -> Result<String> {
