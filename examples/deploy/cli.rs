@@ -112,6 +112,12 @@ pub struct Options {
     /// Take the spec from a YAML or JSON file instead of a sentence
     #[arg(long, global = true, env = "DEPLOY_SPEC", value_name = "FILE")]
     pub spec: Option<PathBuf>,
+    /// Take the spec from a commit, a branch or a tag instead of a sentence
+    #[arg(long, global = true, env = "DEPLOY_FROM_GIT", value_name = "REV", hide_short_help = true)]
+    pub from_git: Option<String>,
+    /// Where revisions are committed, and read from [default: the setting `git`, else a repository of its own]
+    #[arg(long, global = true, env = "DEPLOY_GIT", value_name = "DIR|URL", hide_short_help = true)]
+    pub git: Option<String>,
     /// Accept a finding that nobody can judge, by its id
     #[arg(long, global = true, env = "DEPLOY_ACCEPT", value_name = "ID", value_delimiter = ',')]
     pub accept: Vec<String>,
@@ -326,6 +332,8 @@ Examples:
         #[command(flatten)]
         decide: Decide,
     },
+    /// [changes] Commit and push the revisions whose export is owed
+    Push,
     /// [changes] Open a component's own shell: `connect db` opens the database's
     Connect {
         /// The component
@@ -495,7 +503,7 @@ pub fn parse(args: &[OsString], color: bool) -> Result<(Options, Asked), Ended> 
         (Some(_), Some(_)) => mistake(format!(
             "error: a sentence and a command at once\n\nhint: a sentence stands alone: {PROGRAM} \"SENTENCE\"\n"
         )),
-        (None, None) if parsed.options.spec.is_none() => {
+        (None, None) if parsed.options.spec.is_none() && parsed.options.from_git.is_none() => {
             Err(Ended { text: command.render_help().to_string(), exit: Exit::Usage })
         }
         (None, sentence) => Ok((parsed.options, Asked::Sentence(sentence))),

@@ -7,11 +7,13 @@ use code_core::engine::EngineBuilder;
 use code_core::local::LocalStore;
 use code_core::{Engine, Host, Layout, Provider, Result};
 use code_nlp::settings::Settings;
+use code_providers::git::{GitExporter, Place};
 use code_providers::postgres::Postgres;
 use code_providers::sqlite::Sqlite;
 use code_providers::{ProcessProvider, ReleaseProvider};
 use code_security::{CostScanner, LocalSecrets, RegoScanner};
 
+use crate::cli::Options;
 use crate::progress::Feed;
 
 /// The engine with everything that this build knows, after what the program has `begun` it with.
@@ -24,6 +26,7 @@ pub fn engine(
     store: Arc<LocalStore>,
     project: &Path,
     settings: &Settings,
+    git: GitExporter,
     host: Arc<dyn Host>,
     feed: Arc<Feed>,
 ) -> Result<Engine> {
@@ -39,6 +42,7 @@ pub fn engine(
         .parser(Arc::new(code_nlp::Grammar))
         .scanner(Arc::new(rego))
         .scanner(Arc::new(CostScanner))
+        .exporter(Arc::new(git))
         .sink(feed);
     let providers: [Arc<dyn Provider>; 4] = [
         Arc::new(ReleaseProvider::new()),
@@ -53,4 +57,38 @@ pub fn engine(
         engine = engine.recipe(recipe);
     }
     engine.build()
+}
+
+/// Where revisions are committed: as the option says, else the settings, else to a repository of each
+/// deployment's own. An option is relative to `here`, a setting to the project.
+///
+/// # Errors
+/// `git::place`, `git::password`; of the option also `git::missing`, `git::no-repository` and
+/// `git::inside-project`.
+pub fn git(
+    options: &Options,
+    settings: &Settings,
+    project: &Path,
+    here: &Path,
+    host: &dyn Host,
+) -> Result<GitExporter> {
+    let exporter = GitExporter::new().apart_from(project);
+    if options.git.is_some() || options.from_git.is_some() {
+        code_providers::git::find(host)?;
+    }
+    if let Some(named) = &options.git {
+        let place = Place::of(named, here)?;
+        place.check(project, None)?;
+        return Ok(exporter.to(place));
+    }
+    let mut exporter = match &settings.git {
+        Some(named) => exporter.to(Place::of(named, project)?),
+        None => exporter,
+    };
+    for (name, environment) in &settings.environments {
+        if let Some(named) = &environment.git {
+            exporter = exporter.to_for(name, Place::of(named, project)?);
+        }
+    }
+    Ok(exporter)
 }

@@ -139,12 +139,15 @@ async fn act(
     let store = Arc::new(LocalStore::new(&layout));
     let begun = own(Engine::builder());
     let (keeps, feeds) = (Arc::clone(&store), Arc::clone(&feed));
-    let engine = compose::engine(begun, &layout, keeps, &place.project, &settings, Arc::clone(host), feeds)?;
+    let git = compose::git(&options, &settings, &place.project, &here, &**host)?;
+    let (exporter, project) = (git.clone(), &place.project);
+    let engine =
+        compose::engine(begun, &layout, keeps, project, &settings, exporter, Arc::clone(host), feeds)?;
     let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let ended = Mutex::default();
     let session =
-        Session { options, screen, host, place, layout, store, settings, engine, feed, called, ended };
+        Session { options, screen, host, place, layout, store, settings, engine, git, feed, called, ended };
     let done = flow::run(&session, asked).await;
     flow::verify::tell_cuts(&session);
     done

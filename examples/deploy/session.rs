@@ -8,6 +8,7 @@ use code_core::{Deployment, Engine, Error, ErrorKind, Host, Layout, Result};
 use code_monitor::Results;
 use code_nlp::context::History;
 use code_nlp::settings::Settings;
+use code_providers::git::GitExporter;
 
 use crate::PROGRAM;
 use crate::cli::{Options, ProgressMode};
@@ -34,6 +35,8 @@ pub struct Session {
     pub settings: Settings,
     /// The engine, composed of all crates.
     pub engine: Engine,
+    /// Where revisions are committed, and read from.
+    pub git: GitExporter,
     /// What the engine tells of a run.
     pub feed: Arc<Feed>,
     /// How this program was called.
@@ -64,6 +67,9 @@ impl Called {
             if let Some(value) = value {
                 line.push_str(&format!(" {name} {}", quoted(&value.display().to_string())));
             }
+        }
+        if let Some(git) = &options.git {
+            line.push_str(&format!(" --git {}", quoted(git)));
         }
         Called { program, options: line, line: again }
     }

@@ -52,6 +52,9 @@ pub struct Settings {
     /// Words of this project that requests may use.
     #[serde(skip_serializing_if = "Words::is_empty")]
     pub vocabulary: Words,
+    /// The repository to which revisions are committed: a directory, relative to this file, or an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git: Option<String>,
     /// Directories of further policies, relative to this file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
@@ -97,6 +100,9 @@ pub struct Environment {
     /// What it must comply with: `hipaa`, `pci-dss`, `soc2`, `gdpr`, `iso27001`, `fedramp`, `cis`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compliance: Vec<String>,
+    /// The repository to which revisions are committed, where that differs from the whole project's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git: Option<String>,
     /// What components are here, where that differs from `components` of the whole project.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub components: BTreeMap<String, PartSettings>,

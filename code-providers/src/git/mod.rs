@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use code_core::export::{Commit, Export, Exporter};
 use code_core::provider::{Health, ProviderInfo};
-use code_core::{Ctx, Deployment, Layout, Result};
+use code_core::{Ctx, Deployment, Host, Layout, Result};
 
 pub use place::Place;
 pub use read::SpecAt;
@@ -48,6 +48,7 @@ pub struct GitExporter {
     info: ProviderInfo,
     everywhere: Place,
     environments: BTreeMap<String, Place>,
+    project: Option<PathBuf>,
 }
 
 impl Default for GitExporter {
@@ -67,6 +68,7 @@ impl GitExporter {
             },
             everywhere: Place::Own,
             environments: BTreeMap::new(),
+            project: None,
         }
     }
 
@@ -81,6 +83,13 @@ impl GitExporter {
     #[must_use]
     pub fn to_for(mut self, environment: &str, place: Place) -> GitExporter {
         self.environments.insert(environment.to_owned(), place);
+        self
+    }
+
+    /// Never into this project: an export there would change what the next deployment deploys.
+    #[must_use]
+    pub fn apart_from(mut self, project: impl Into<PathBuf>) -> GitExporter {
+        self.project = Some(project.into());
         self
     }
 
@@ -115,6 +124,9 @@ impl Exporter for GitExporter {
 
     async fn export(&self, ctx: &Ctx, export: &Export) -> Result<Commit> {
         let place = self.place(&export.deployment);
+        if let Some(project) = &self.project {
+            place.check(project, Some(&export.deployment))?;
+        }
         let draft = render::draft(export, &tool::machine(ctx).await)?;
         let id = match place.kind()? {
             Kind::Own => commit::own(ctx, &own(ctx, &export.deployment), &draft).await?,
@@ -129,6 +141,14 @@ impl Exporter for GitExporter {
         };
         Ok(Commit { id, place: shown, path: draft.folder })
     }
+}
+
+/// Whether git is on this machine.
+///
+/// # Errors
+/// `git::missing`, with how to get it.
+pub fn find(host: &dyn Host) -> Result<()> {
+    host.which(tool::PROGRAM).map(drop).ok_or_else(error::missing)
 }
 
 /// The repository of a deployment's own.

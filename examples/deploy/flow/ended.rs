@@ -39,6 +39,11 @@ pub fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Ex
     let style = &session.screen.style;
     let (outcome, state) = (finished.outcome, &finished.state);
     session.screen.page(&summary::summary(style, &results, outcome, &run.plan, state, took, &commands));
+    if let Some((revision, Some(error))) = state.owed().next() {
+        let again = session.called.command("push");
+        let text = format!("the export of revision {revision} is owed: failed to {error}; again: {again}");
+        session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
+    }
     let endpoints: std::collections::BTreeMap<_, _> =
         summary::endpoints(&finished.state).into_iter().collect();
     let data = json!({

@@ -4,6 +4,7 @@
 pub mod change;
 pub mod connect;
 pub mod ended;
+pub mod git;
 pub mod init;
 pub mod last;
 pub mod logs;
@@ -58,6 +59,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Restart { components } => change::restart(session, &components).await,
         Command::Rollback { to } => change::rollback(session, to).await,
         Command::Resume { decide, .. } => resume::resume(session, &decide).await,
+        Command::Push => git::push(session).await,
         Command::Connect { component, args } => connect::connect(session, &component, &args).await,
         Command::Explain { code } => look::explain_code(session, code.as_deref()),
         Command::Prune { keep } => prune::prune(session, keep).await,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use code_core::engine::Proposal;
 use code_core::parser::Parsed;
+use code_core::plan::Rollback;
 use code_core::request::{MAX_REQUEST_BYTES, Request};
 use code_core::{Error, ErrorKind, Result};
 use code_nlp::context::{Context, History, Machine, Options, Project};
@@ -25,7 +26,11 @@ use crate::session::Session;
 /// # Errors
 /// What the words, the settings or the spec have wrong, and those of the engine.
 pub async fn sentence(session: &Session, text: Option<&str>, goal: &Goal) -> Result<Came> {
-    match (text, &session.options.spec) {
+    if let (None, None, Some(revision)) = (text, &session.options.spec, &session.options.from_git) {
+        return super::git::deploy(session, revision, goal).await;
+    }
+    let spec_file = session.options.spec.as_deref();
+    match (text, spec_file.or(session.options.from_git.as_deref().map(Path::new))) {
         (Some(_), Some(_)) => Err(Error::new(
             ErrorKind::Invalid,
             "front::sentence-and-spec",
@@ -110,7 +115,7 @@ async fn all(session: &Session, resolution: Resolution, said: Option<&Said>, goa
 const PARSER: &str = "grammar";
 
 /// The words and what was read in them: the first links of the chain.
-struct Said {
+pub(super) struct Said {
     request: Request,
     parsed: Parsed,
 }
@@ -118,9 +123,17 @@ struct Said {
 async fn asked(session: &Session, ask: Ask, said: Option<&Said>, goal: &Goal) -> Result<Came> {
     let looked = |exit| Ok(Came { exit, changes: false });
     match ask {
-        Ask::Change(change) | Ask::Rollback { change, .. } => {
+        Ask::Change(change) => {
             let dry_run = change.dry_run;
             let proposal = proposal(session, change, said)?;
+            propose(session, proposal, shown_only(goal, dry_run)).await
+        }
+        Ask::Rollback { to, change } => {
+            let dry_run = change.dry_run;
+            let state = session.engine.state(&change.deployment).await?;
+            let from = state.standing().map(|standing| standing.number);
+            let mut proposal = proposal(session, change, said)?;
+            proposal.rollback = from.map(|from| Rollback { from, to });
             propose(session, proposal, shown_only(goal, dry_run)).await
         }
         Ask::Destroy { deployment, components, dry_run } => {
@@ -147,14 +160,14 @@ async fn asked(session: &Session, ask: Ask, said: Option<&Said>, goal: &Goal) ->
 }
 
 /// Where the words only ask to show, nothing is applied.
-fn shown_only(goal: &Goal, dry_run: bool) -> Goal {
+pub(super) fn shown_only(goal: &Goal, dry_run: bool) -> Goal {
     match goal {
         Goal::Apply if dry_run => Goal::Show,
         other => other.clone(),
     }
 }
 
-fn proposal(session: &Session, mut change: Change, said: Option<&Said>) -> Result<Proposal> {
+pub(super) fn proposal(session: &Session, mut change: Change, said: Option<&Said>) -> Result<Proposal> {
     change.release(|component| machine::release(&session.place.project, component))?;
     let proposal = Proposal::of(change.spec, change.origins)?;
     Ok(with_words(session, proposal, said))
@@ -183,7 +196,11 @@ pub fn ruled(session: &Session, mut proposal: Proposal) -> Proposal {
 }
 
 /// What the words are read against.
-async fn context(session: &Session, sources: BTreeMap<String, Project>, history: History) -> Result<Context> {
+pub(super) async fn context(
+    session: &Session,
+    sources: BTreeMap<String, Project>,
+    history: History,
+) -> Result<Context> {
     let project = &session.place.project;
     let own = Project::read(project)?;
     let mut context = Context {
@@ -208,7 +225,7 @@ async fn context(session: &Session, sources: BTreeMap<String, Project>, history:
 }
 
 /// The projects that are named by paths relative to a directory.
-fn projects(from: &Path, named: Vec<String>) -> Result<BTreeMap<String, Project>> {
+pub(super) fn projects(from: &Path, named: Vec<String>) -> Result<BTreeMap<String, Project>> {
     let mut found = BTreeMap::new();
     for source in named {
         if let Some(project) = Project::read(&from.join(&source))? {

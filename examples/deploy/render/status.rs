@@ -112,6 +112,15 @@ fn one(style: &Style, status: &Status) -> String {
             text.push_str(&paragraph(style, 4, seen.tone(), &line));
         }
     }
+    if let Some((revision, error)) = status.owed.first() {
+        let more = match status.owed.len() {
+            1 => String::new(),
+            n => format!(" and {} later ones", n - 1),
+        };
+        let why = error.as_ref().map(|error| format!(": failed to {error}")).unwrap_or_default();
+        let line = format!("OWED the export of revision {revision}{more}{why}; try again: push");
+        text.push_str(&paragraph(style, 4, Tone::Warn, &line));
+    }
     for what in &status.outdated {
         let line = format!("{} {what}", Seen::Drifted.word());
         text.push_str(&paragraph(style, 4, Seen::Drifted.tone(), &line));
@@ -149,6 +158,8 @@ pub fn to_json(status: &Status) -> Value {
         "deployment": status.deployment,
         "revision": status.revision,
         "outdated": status.outdated,
+        "owed": status.owed.iter().map(|(revision, error)| json!({ "revision": revision, "error": error }))
+            .collect::<Vec<_>>(),
         "damage": status.damage.as_ref().map(ToString::to_string),
         "run": status.run.as_ref().map(|run| json!({
             "run": run.id,

@@ -13,6 +13,7 @@ mod changes;
 mod completions;
 mod failing;
 mod gate;
+mod git;
 mod journal;
 mod kills;
 mod liars;

@@ -1,0 +1,120 @@
+//! Commits: deploy what one says, and push what is owed.
+
+use code_core::id::name_from;
+use code_core::spec::Spec;
+use code_core::{Deployment, Error, ErrorKind, Layout, Result};
+use code_nlp::resolve::{Ask, resolve_spec, spec_sources};
+use code_nlp::spec_file::read_spec;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::flow::propose::{Came, Goal, line, propose};
+use crate::flow::sentence;
+use crate::interrupt::interruptible;
+use crate::machine;
+use crate::render::understood;
+use crate::session::Session;
+use crate::style::{Tone, cell, table};
+
+/// Deploys what a commit says.
+///
+/// # Errors
+/// Those of [`GitExporter::read`](code_providers::git::GitExporter::read), of the spec and of the engine;
+/// `git::other-deployment`, `git::release-gone`.
+pub async fn deploy(session: &Session, revision: &str, goal: &Goal) -> Result<Came> {
+    let deployment = meant(session).await?;
+    let ctx = session.engine.ctx().for_deployment(&deployment);
+    let found = session.git.read(&ctx, &deployment, revision).await?;
+    let shown = format!("{}:{}", found.commit.short(), found.commit.path);
+    let file = read_spec(&shown, &found.bytes)?;
+    let sources = sentence::projects(&session.place.project, spec_sources(&file))?;
+    let context = sentence::context(session, sources, session.history().await?).await?;
+    let mut resolution = resolve_spec(&file, &context)?;
+    for note in &resolution.notes {
+        session.screen.detail(&understood::note(&session.screen.style, "", note));
+    }
+    let Some(Ask::Change(change)) = resolution.asks.pop() else {
+        return Err(
+            Error::new(ErrorKind::Bug, "front::unsupported", "find one change in a spec").help("report it")
+        );
+    };
+    if change.deployment != deployment {
+        let message = format!("deploy a spec of {} from the folder of {deployment}", change.deployment);
+        return Err(Error::new(ErrorKind::Invalid, "git::other-deployment", message)
+            .help("make the names in the spec and its folder the same, and commit")
+            .with("at", shown));
+    }
+    releases(session, &change.spec, &change.unreleased)?;
+    let dry_run = change.dry_run;
+    let mut proposal = sentence::proposal(session, change, None)?;
+    proposal.commit = Some(found.commit);
+    propose(session, proposal, sentence::shown_only(goal, dry_run)).await
+}
+
+/// The deployment whose folder is read: the one that is recorded here, else the one that is named.
+async fn meant(session: &Session) -> Result<Deployment> {
+    if !session.chosen().await?.is_empty() {
+        return session.the_one().await;
+    }
+    let Some(environment) = &session.options.environment else { return session.the_one().await };
+    let named = session.options.application.clone().or_else(|| session.settings.application.clone());
+    let dir = session.place.project.file_name().map(|name| name_from(&name.to_string_lossy()));
+    Deployment::new(&named.or(dir).unwrap_or_default(), environment)
+}
+
+/// Checks that each release that the commit names is here, or can be made of the project as it is.
+fn releases(session: &Session, spec: &Spec, unreleased: &[String]) -> Result<()> {
+    for component in spec.components.iter().filter(|component| !unreleased.contains(&component.name)) {
+        let Some(digest) = component.release else { continue };
+        // Written last: a release is complete where it stands.
+        let note = Layout::new(&session.place.state).release(digest).with_file_name(format!("{digest}.json"));
+        let here = || machine::release(&session.place.project, component).is_ok_and(|now| now == digest);
+        if !note.is_file() && !here() {
+            let message = format!("find the release {} of {}", digest.short(), component.name);
+            return Err(Error::new(ErrorKind::NotFound, "git::release-gone", message)
+                .help(
+                    "check the project out as it was then, or take `release` out of the spec and commit that",
+                )
+                .with("release", digest.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Commits and pushes what is owed.
+///
+/// # Errors
+/// What keeps the oldest of a deployment from being exported.
+pub async fn push(session: &Session) -> Result<Exit> {
+    let mut rows = Vec::new();
+    for deployment in session.chosen().await? {
+        if session.screen.dry_run {
+            let status = session.engine.state(&deployment).await?;
+            rows.extend(status.owed().map(|(number, _)| {
+                vec![cell(Tone::Strong, format!("{deployment} revision {number}")), cell(Tone::Warn, "owed")]
+            }));
+            continue;
+        }
+        let cancel = CancellationToken::new();
+        let work = session.engine.push(&deployment, &cancel);
+        let Some(pushed) = interruptible(&session.screen, &cancel, work).await else {
+            return Ok(Exit::Interrupted);
+        };
+        for (revision, commit) in pushed? {
+            let data = json!({ "deployment": deployment, "revision": revision, "commit": commit });
+            let message = format!("exported revision {revision} of {deployment}");
+            line(session, "exported", &message, &data)?;
+            rows.push(vec![
+                cell(Tone::Strong, format!("{deployment} revision {revision}")),
+                cell(Tone::Good, format!("commit {}", commit.short())),
+                cell(Tone::Plain, commit.place),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        session.screen.page("nothing is owed: every revision is exported\n");
+    }
+    session.screen.page(&table(&session.screen.style, 0, &rows));
+    Ok(Exit::Done)
+}
