@@ -73,7 +73,7 @@ fn a_commit_is_deployed_as_it_says() {
     let first = git(&dir, &["rev-parse", "main~1"]);
     let before = world.snapshot();
     let same = world.ok(&["--from-git", "HEAD", "--yes"]);
-    assert!(same.out.contains("0 to create, 0 to update"), "{same}");
+    assert!(same.out.contains("Nothing to do"), "{same}");
     world.fails(&["--from-git", "nothing", "--yes"], 2, "git::revision");
     world.fails(&["--from-git=--help", "--yes"], 2, "git::revision");
     assert_eq!(world.snapshot(), before, "nothing was changed");
