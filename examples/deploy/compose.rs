@@ -26,7 +26,6 @@ pub fn engine(
     store: Arc<LocalStore>,
     project: &Path,
     settings: &Settings,
-    git: GitExporter,
     host: Arc<dyn Host>,
     feed: Arc<Feed>,
 ) -> Result<Engine> {
@@ -42,7 +41,6 @@ pub fn engine(
         .parser(Arc::new(code_nlp::Grammar))
         .scanner(Arc::new(rego))
         .scanner(Arc::new(CostScanner))
-        .exporter(Arc::new(git))
         .sink(feed);
     let providers: [Arc<dyn Provider>; 4] = [
         Arc::new(ReleaseProvider::new()),

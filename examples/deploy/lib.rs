@@ -137,12 +137,10 @@ async fn act(
     let layout = Layout::new(&place.state);
     let feed = Arc::new(Feed::default());
     let store = Arc::new(LocalStore::new(&layout));
-    let begun = own(Engine::builder());
     let (keeps, feeds) = (Arc::clone(&store), Arc::clone(&feed));
     let git = compose::git(&options, &settings, &place.project, &here, &**host)?;
-    let (exporter, project) = (git.clone(), &place.project);
-    let engine =
-        compose::engine(begun, &layout, keeps, project, &settings, exporter, Arc::clone(host), feeds)?;
+    let begun = own(Engine::builder()).exporter(Arc::new(git.clone()));
+    let engine = compose::engine(begun, &layout, keeps, &place.project, &settings, Arc::clone(host), feeds)?;
     let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let ended = Mutex::default();

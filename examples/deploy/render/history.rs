@@ -181,9 +181,10 @@ impl Names {
                     Tone::Warn,
                 )
             }
-            Body::SpecRead { commit } => {
-                (format!("read {} of commit {} in {}", commit.path, commit.short(), commit.place), Tone::Plain)
-            }
+            Body::SpecRead { commit } => (
+                format!("read {} of commit {} in {}", commit.path, commit.short(), commit.place),
+                Tone::Plain,
+            ),
             Body::Exported { revision, commit } => (
                 format!("exported revision {revision} as commit {} to {}", commit.short(), commit.place),
                 Tone::Good,
