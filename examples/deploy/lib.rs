@@ -139,7 +139,7 @@ async fn act(
     let store = Arc::new(LocalStore::new(&layout));
     let (keeps, feeds) = (Arc::clone(&store), Arc::clone(&feed));
     let git = compose::git(&options, &settings, &place.project, &here, &**host)?;
-    let begun = own(Engine::builder()).exporter(Arc::new(git.clone()));
+    let begun = own(Engine::builder().exporter(Arc::new(git.clone())));
     let engine = compose::engine(begun, &layout, keeps, &place.project, &settings, Arc::clone(host), feeds)?;
     let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
