@@ -289,8 +289,15 @@ impl Stage {
                 return engine.decide(&self.deployment, decision, life.stop()).await;
             }
         }
-        let planned = engine.plan(proposal, &BTreeSet::new()).await?;
+        let planned = engine.plan(proposal, &self.accepted(engine, proposal).await?).await?;
         engine.apply(&planned, self.approval(&planned), life.stop()).await.map(Some)
+    }
+
+    /// Who wants again what was gone back from says so.
+    async fn accepted(&self, engine: &Engine, proposal: &Proposal) -> Result<BTreeSet<String>> {
+        let state = engine.state(&self.deployment).await?;
+        let bad = proposal.spec.as_ref().and_then(|spec| state.bad(spec));
+        Ok(bad.map(|revision| format!("bad-revision:{}", revision.number)).into_iter().collect())
     }
 
     fn approval(&self, planned: &Planned) -> Approval {
@@ -398,7 +405,8 @@ impl Stage {
         self.record.note(Entry::World(world));
         let said = finished.is_some_and(|finished| finished.outcome == Outcome::Succeeded);
         if said || calm {
-            match honest.plan(proposal, &BTreeSet::new()).await {
+            let accepted = self.accepted(honest, proposal).await.unwrap_or_default();
+            match honest.plan(proposal, &accepted).await {
                 Ok(planned) if planned.plan.steps.is_empty() => {}
                 Ok(planned) => {
                     let steps = planned.plan.steps.iter();
