@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 faile
 
 /// Turns a sentence into a running, observed, reversible deployment.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version, after_long_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = PROGRAM, version = env!("DEPLOY_VERSION"), after_long_help = AFTER_HELP, disable_help_subcommand = true)]
 #[command(after_help = "`--help` says more, with examples.", subcommand_value_name = "COMMAND")]
 #[command(override_usage = "deploy [OPTIONS] \"SENTENCE\"\n       deploy [OPTIONS] COMMAND")]
 pub struct Cli {
