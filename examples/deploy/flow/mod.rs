@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod connect;
+pub mod consent;
 pub mod ended;
 pub mod git;
 pub mod init;

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use code_core::checks::{Approval, How};
+use code_core::checks::Approval;
 use code_core::engine::{Finished, Planned, Proposal};
 use code_core::event::OnFailure;
 use code_core::{Deployment, Error, ErrorKind, Result};
@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::flow::consent::{self, Consent};
 use crate::flow::{ended, last, resume};
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
@@ -55,9 +56,12 @@ impl Came {
 /// Takes a proposal the whole way.
 ///
 /// # Errors
-/// Those of the engine; `front::confirm` where data would go and nobody confirmed it.
+/// Those of the engine; `front::confirm` where something would go for good and nobody confirmed it by name.
 pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Result<Came> {
     let accepted: BTreeSet<String> = session.options.accept.iter().cloned().collect();
+    if goal == Goal::Apply {
+        consent::fits(session, &proposal.deployment)?;
+    }
     if goal == Goal::Apply
         && !session.screen.dry_run
         && let Some(exit) = resume::same(session, &proposal).await?
@@ -169,59 +173,14 @@ pub fn line(session: &Session, kind: &str, message: &str, data: &impl serde::Ser
     Ok(())
 }
 
-/// Whether a person agreed, and how.
-enum Consent {
-    Given(How),
-    Declined,
-    NobodyToAsk,
-}
-
+/// Asks whether to apply a plan, as what is at stake wants it.
 async fn consent(session: &Session, planned: &Planned) -> Result<Consent> {
-    let deployment = &planned.plan.deployment;
-    if planned.plan.delete_data {
-        // `--yes` is no answer to this one, and its name is the answer to all of it.
-        if confirmed(session, deployment)? {
-            return Ok(Consent::Given(How::Option));
-        }
-        if !session.screen.interactive {
-            return Err(needs_confirm(deployment));
-        }
-        let question = summary::severe_prompt(&session.screen.notes, deployment);
-        let answer = session.screen.ask(&question).await.unwrap_or_default();
-        let same = answer.trim() == deployment.to_string();
-        return Ok(if same { Consent::Given(How::Prompt) } else { Consent::Declined });
+    let (plan, style) = (&planned.plan, &session.screen.notes);
+    if consent::is_severe(plan) {
+        let question = summary::severe_prompt(style, &plan.deployment);
+        return consent::severe(session, &plan.deployment, &question, consent::unconfirmed(plan)).await;
     }
-    if session.options.yes {
-        return Ok(Consent::Given(How::Option));
-    }
-    if !session.screen.interactive {
-        return Ok(Consent::NobodyToAsk);
-    }
-    let answer = session.screen.ask(&summary::prompt(&session.screen.notes, deployment)).await;
-    let yes = answer.is_some_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"));
-    Ok(if yes { Consent::Given(How::Prompt) } else { Consent::Declined })
-}
-
-/// Whether `--confirm` names the deployment; a wrong name is an error.
-///
-/// # Errors
-/// `front::confirm` where another name is given.
-pub fn confirmed(session: &Session, deployment: &Deployment) -> Result<bool> {
-    match &session.options.confirm {
-        None => Ok(false),
-        Some(name) if *name == deployment.to_string() => Ok(true),
-        Some(name) => Err(needs_confirm(deployment).with("given", name.clone())),
-    }
-}
-
-/// That data goes only with its name.
-pub fn needs_confirm(deployment: &Deployment) -> Error {
-    Error::new(
-        ErrorKind::NeedsAnswer,
-        "front::confirm",
-        format!("delete the data of {deployment} without its name as confirmation"),
-    )
-    .help(format!("if its data shall be gone for good: `--confirm {deployment}`"))
+    Ok(consent::ordinary(session, &summary::prompt(style, &plan.deployment)).await)
 }
 
 fn default_path(session: &Session, planned: &Planned) -> PathBuf {

@@ -6,6 +6,7 @@ use code_providers::release::prune::{Stored, remove, unused};
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::flow::consent::{self, Consent};
 use crate::json;
 use crate::session::Session;
 use crate::style::{Tone, cell, table};
@@ -37,21 +38,21 @@ pub async fn prune(session: &Session, keep: usize) -> Result<Exit> {
         answer(session, &text, &found, &[])?;
         return Ok(Exit::Done);
     }
-    if !session.options.yes {
-        if !session.screen.interactive {
+    let question =
+        format!("Remove {what}? The revisions that need them can then not be gone back to. [y/N] ");
+    match consent::ordinary(session, &question).await {
+        Consent::Given(_) => {}
+        Consent::Declined => {
+            session.screen.note("nothing was removed\n");
+            return Ok(Exit::Declined);
+        }
+        Consent::NobodyToAsk => {
             return Err(Error::new(
                 ErrorKind::NeedsAnswer,
                 "front::no-terminal",
                 "ask whether to remove the releases",
             )
             .help("`--yes` answers yes; `--dry-run` shows what would go"));
-        }
-        let question =
-            format!("Remove {what}? The revisions that need them can then not be gone back to. [y/N] ");
-        let answer = session.screen.ask(&question).await.unwrap_or_default();
-        if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-            session.screen.note("nothing was removed\n");
-            return Ok(Exit::Declined);
         }
     }
     let removed = session.engine.holding(async || {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Decide;
 use crate::exit::Exit;
+use crate::flow::consent;
 use crate::flow::propose::watched;
 use crate::progress::Board;
 use crate::session::Session;
@@ -43,6 +44,7 @@ pub async fn resume(session: &Session, asked: &Decide) -> Result<Exit> {
             .with("runs", names.join(", ")));
     }
     for (deployment, run) in runs {
+        consent::fits(session, &deployment)?;
         let decision = decision(asked, &run)?;
         let exit = go_on(session, &deployment, &run, decision).await?;
         let exit = at_pause(session, &deployment, exit).await?;

@@ -14,7 +14,8 @@ use code_core::plan::PLAN_VERSION;
 use code_core::{Digest, Error, ErrorKind, Result};
 
 use crate::exit::Exit;
-use crate::flow::propose::{confirmed, line, needs_confirm, run};
+use crate::flow::consent::{self, Consent};
+use crate::flow::propose::{line, run};
 use crate::flow::{last, resume};
 use crate::render::{plan, summary, verdicts};
 use crate::session::Session;
@@ -25,10 +26,12 @@ const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 /// Does what a saved plan says. It never prompts: the plan was reviewed before.
 ///
 /// # Errors
-/// `front::plan-file`, `plan::edited`, `plan::stale`, `front::not-approved`, and those of the engine.
+/// `front::plan-file`, `plan::edited`, `plan::stale`, `front::not-approved`, `front::confirm` where something would
+/// go for good and `--confirm` does not name it, and those of the engine.
 pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
     let mut planned = read(path)?;
     planned.plan.check()?;
+    consent::fits(session, &planned.plan.deployment)?;
     if !session.screen.dry_run
         && let Some(exit) = resume::same_plan(session, &planned.plan).await?
     {
@@ -50,8 +53,8 @@ pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
     if session.screen.dry_run {
         return Ok(Exit::Done);
     }
-    if planned.plan.delete_data && !confirmed(session, &planned.plan.deployment)? {
-        return Err(needs_confirm(&planned.plan.deployment));
+    if consent::is_severe(&planned.plan) {
+        consent::confirmed(session, &planned.plan.deployment, consent::unconfirmed(&planned.plan))?;
     }
     let approval = if planned.plan.protected {
         approved(session, &planned)?
@@ -69,25 +72,26 @@ pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
 pub async fn approve(session: &Session, path: &Path) -> Result<Exit> {
     let planned = read(path)?;
     planned.plan.check()?;
+    consent::fits(session, &planned.plan.deployment)?;
     let style = &session.screen.style;
     session.screen.page(&plan::plan(style, &planned.plan));
     session.screen.detail(&verdicts::verdicts(style, "plan", &planned.plan_reports, &planned.accepted));
     if session.screen.dry_run {
         return Ok(Exit::Done);
     }
-    if !session.options.yes {
-        if !session.screen.interactive {
+    match consent::ordinary(session, "Approve this plan for whoever asked? [y/N] ").await {
+        Consent::Given(_) => {}
+        Consent::Declined => {
+            session.screen.note("nothing was approved\n");
+            return Ok(Exit::Declined);
+        }
+        Consent::NobodyToAsk => {
             return Err(Error::new(
                 ErrorKind::NeedsAnswer,
                 "front::no-terminal",
                 "ask whether to approve the plan",
             )
             .help("approve it with `--yes`, when you have read it"));
-        }
-        let answer =
-            session.screen.ask("Approve this plan for whoever asked? [y/N] ").await.unwrap_or_default();
-        if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-            return Ok(Exit::Declined);
         }
     }
     let approval =

@@ -7,6 +7,7 @@ use code_core::{Deployment, Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::flow::consent::{self, Consent};
 use crate::render::verified;
 use crate::session::Session;
 use crate::style::{Tone, paragraph};
@@ -66,7 +67,7 @@ pub async fn repair(session: &Session) -> Result<Exit> {
     if session.screen.dry_run {
         return answer(session, &Repaired { trouble, aside: Vec::new() }, "would repair");
     }
-    if !consent(session, &deployment, &trouble).await? {
+    if !matches!(agreed(session, &deployment, &trouble).await?, Consent::Given(_)) {
         session.screen.note("nothing was changed\n");
         return Ok(Exit::Declined);
     }
@@ -131,21 +132,12 @@ async fn first_untrusted(session: &Session, deployment: &Deployment) -> Result<O
     }
 }
 
-/// Whether a person agreed, by the name of the deployment: events that are lost do not come back.
-async fn consent(session: &Session, deployment: &Deployment, trouble: &Trouble) -> Result<bool> {
-    let name = deployment.to_string();
-    let missing = || {
-        let message = format!("give up {} events of {name} without its name as confirmation", trouble.lost());
-        Error::new(ErrorKind::NeedsAnswer, "front::confirm-repair", message)
-            .help(format!("bring the journal back from a backup, or go on without them: `--confirm {name}`"))
-    };
-    match &session.options.confirm {
-        Some(given) if *given == name => return Ok(true),
-        Some(given) => return Err(missing().with("given", given.clone())),
-        None if !session.screen.interactive => return Err(missing()),
-        None => {}
-    }
-    let question = verified::question(&session.screen.notes, &name);
-    let answer = session.screen.ask(&question).await.unwrap_or_default();
-    Ok(answer.trim() == name)
+/// Asks for the name of the deployment: events that are lost do not come back.
+async fn agreed(session: &Session, deployment: &Deployment, trouble: &Trouble) -> Result<Consent> {
+    let message = format!("give up {} events of {deployment} without its name as confirmation", trouble.lost());
+    let unconfirmed = Error::new(ErrorKind::NeedsAnswer, "front::confirm-repair", message).help(format!(
+        "bring the journal back from a backup, or go on without them: `--confirm {deployment}`"
+    ));
+    let question = verified::question(&session.screen.notes, &deployment.to_string());
+    consent::severe(session, deployment, &question, unconfirmed).await
 }

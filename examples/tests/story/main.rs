@@ -11,6 +11,7 @@
 mod basics;
 mod changes;
 mod completions;
+mod consent;
 mod failing;
 mod gate;
 mod git;

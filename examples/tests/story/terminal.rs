@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,6 +19,7 @@ pub(crate) struct Terminal {
     child: Running,
     keys: File,
     shown: Arc<Mutex<String>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -39,7 +41,8 @@ impl Terminal {
         drop(command);
         let shown = Arc::new(Mutex::new(String::new()));
         let mut reader = File::from(rustix::io::dup(&controller).expect("a second end"));
-        let seen = Arc::clone(&shown);
+        let closed = Arc::new(AtomicBool::new(false));
+        let (seen, end) = (Arc::clone(&shown), Arc::clone(&closed));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(n) = reader.read(&mut bytes) {
@@ -49,12 +52,19 @@ impl Terminal {
                 let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
                 seen.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
             }
+            end.store(true, Ordering::Release);
         });
-        Terminal { child: Running(child), keys: File::from(controller), shown }
+        Terminal { child: Running(child), keys: File::from(controller), shown, closed }
     }
 
     pub(crate) fn shown(&self) -> String {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All that was shown, once it has ended: also what was still on its way.
+    pub(crate) fn shown_whole(&self) -> String {
+        until("its terminal is closed", || self.closed.load(Ordering::Acquire));
+        self.shown()
     }
 
     pub(crate) fn wait_for(&self, text: &str) {
