@@ -56,7 +56,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Options {
-    /// Answer every ordinary prompt with yes (what destroys data also needs --confirm)
+    /// Answer every ordinary prompt with yes (what is gone for good needs --confirm)
     #[arg(long, short = 'y', global = true, env = "DEPLOY_YES", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub yes: bool,
     /// Show what would be done, and change nothing
@@ -124,7 +124,7 @@ pub struct Options {
     /// What happens when a step fails for good [default: as code.toml says, else roll-back]
     #[arg(long, global = true, env = "DEPLOY_ON_FAILURE", value_name = "WHAT", hide_short_help = true)]
     pub on_failure: Option<FailurePolicy>,
-    /// Confirm what destroys data, by the name of the deployment
+    /// Confirm what is gone for good, by the name of the deployment; another name stops every change
     #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME", add = names(Of::Deployments))]
     pub confirm: Option<String>,
     /// Show long answers on a terminal through this program (PAGER is not asked) [default: less -FRX]

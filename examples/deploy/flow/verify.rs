@@ -134,7 +134,8 @@ async fn first_untrusted(session: &Session, deployment: &Deployment) -> Result<O
 
 /// Asks for the name of the deployment: events that are lost do not come back.
 async fn agreed(session: &Session, deployment: &Deployment, trouble: &Trouble) -> Result<Consent> {
-    let message = format!("give up {} events of {deployment} without its name as confirmation", trouble.lost());
+    let message =
+        format!("give up {} events of {deployment} without its name as confirmation", trouble.lost());
     let unconfirmed = Error::new(ErrorKind::NeedsAnswer, "front::confirm-repair", message).help(format!(
         "bring the journal back from a backup, or go on without them: `--confirm {deployment}`"
     ));

@@ -268,7 +268,9 @@ fn check(tiers: &[Tier]) {
         let staged = base.path("staged");
         copy(&base.project(), &staged);
         let before = everything(&base);
-        for at in [At::Nobody, At::Pipe, At::Terminal("\n"), At::Terminal("y\n"), At::Terminal("shop/staging\n")] {
+        for at in
+            [At::Nobody, At::Pipe, At::Terminal("\n"), At::Terminal("y\n"), At::Terminal("shop/staging\n")]
+        {
             for flags in FLAGS {
                 let question = case.tier.question(case, at, flags);
                 // Where nothing is asked it is all the same what would be typed.
