@@ -21,7 +21,7 @@ mod users;
 #[cfg(feature = "process")]
 pub use process::{
     ProcessProvider,
-    keeper::{KeeperEvent, keeper_events, keeper_main, keeper_main_from},
+    keeper::{KeeperEvent, forsaken, keeper_events, keeper_main, keeper_main_from},
 };
 #[cfg(feature = "release")]
 pub use release::{ReleaseProvider, source_digest};

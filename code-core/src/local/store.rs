@@ -143,7 +143,11 @@ impl StateStore for LocalStore {
         let Some(writer) = writer else { return Ok(()) };
         blocking(move || {
             let mut writer = locked(&writer);
-            let noted = Head::at(writer.lease.fence, writer.log.at()).write(&Disk::Real, &writer.head);
+            // Where the directory was deleted, what is there now is somebody else's.
+            let noted = match writer.lock.as_ref().is_some_and(Lock::is_held) {
+                true => Head::at(writer.lease.fence, writer.log.at()).write(&Disk::Real, &writer.head),
+                false => Ok(()),
+            };
             writer.lock = None;
             noted
         })

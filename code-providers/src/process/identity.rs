@@ -157,7 +157,8 @@ impl Stat {
     }
 }
 
-fn all() -> impl Iterator<Item = Stat> {
+/// Every process of the machine that this user may see.
+pub(super) fn all() -> impl Iterator<Item = Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Stat::read)
 }

@@ -12,7 +12,7 @@ use code_core::spec::{Origin, Spec};
 use code_core::{Deployment, Error, ErrorKind, Result};
 use code_nlp::context::Context;
 use code_nlp::resolve::{Ask, Filter, resolve};
-use code_providers::{KeeperEvent, keeper_events};
+use code_providers::{KeeperEvent, forsaken, keeper_events};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -55,7 +55,11 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     }
     let data: Vec<Value> = all.iter().map(render::status::to_json).collect();
     let page = render::status::status(&session.screen.style, &all);
-    let drift = render::status::has_drift(&all);
+    let forsaken = forsaken(&session.place.state);
+    if let Some(error) = &forsaken {
+        session.screen.note(&render::error::error(&session.screen.notes, error));
+    }
+    let drift = forsaken.is_some() || render::status::has_drift(&all);
     let message = format!("{} deployments{}", all.len(), if drift { ", with drift" } else { "" });
     session.screen.answer("status", &message, &page, &data)?;
     Ok(match (damaged, drift) {

@@ -16,6 +16,7 @@ mod failing;
 mod gate;
 mod git;
 mod journal;
+mod keeper;
 mod kills;
 mod liars;
 mod lines;

@@ -18,7 +18,7 @@ const SENTENCE: &str = "Deploy a web app to staging";
 const SCALE: &str = "scale the web app to 2 in staging";
 
 /// A project whose app serves `one` as soon as there is a gate.
-fn gated() -> World {
+pub(crate) fn gated() -> World {
     let world = World::new();
     world.settings("[components.web.health]\ntimeout_seconds = 60\n");
     world.write("Procfile", "web: python3 app.py\n");
@@ -41,12 +41,12 @@ fn gated() -> World {
     world
 }
 
-fn open_gate(world: &World) {
+pub(crate) fn open_gate(world: &World) {
     fs::write(world.path("gate"), "").unwrap();
 }
 
 /// The deployment of an environment is under way, and cannot end before the gate is there.
-fn under_way(world: &World, environment: &str) -> Running {
+pub(crate) fn under_way(world: &World, environment: &str) -> Running {
     let sentence = format!("Deploy a web app to {environment}");
     let run = Running(world.command(&[&sentence, "--yes"]).spawn().expect("the binary runs"));
     let deployment = format!("shop/{environment}");
@@ -59,7 +59,7 @@ fn under_way(world: &World, environment: &str) -> Running {
 }
 
 /// What became of it.
-fn ends(run: &mut Running) -> Ended {
+pub(crate) fn ends(run: &mut Running) -> Ended {
     let code = run.0.wait().expect("an end").code().unwrap_or(-1);
     let (mut out, mut err) = (String::new(), String::new());
     run.0.stdout.take().expect("a pipe").read_to_string(&mut out).unwrap();
@@ -211,7 +211,7 @@ fn a_keeper_that_cannot_start_says_why_and_nothing_is_lost() {
     fs::remove_file(&socket).unwrap();
     fs::create_dir(&socket).unwrap();
 
-    let failed = world.fails(&[SCALE, "--yes"], 6, "error[keeper::silent]");
+    let failed = world.fails(&[SCALE, "--yes"], 6, "error[keeper::launch]");
     let path = socket.display().to_string();
     for part in ["keeper.log", "failed to open the keeper's socket", &path, "Is a directory", "hint:"] {
         assert!(failed.err.contains(part), "`{part}` is not in {failed}");

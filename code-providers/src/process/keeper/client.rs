@@ -15,7 +15,7 @@ use super::protocol::{Answer, Ask, Disclosed, PROTOCOL, hear, hung_up, say};
 use super::table::{Job, Kept, KeptRoute, Place};
 
 /// How long a keeper may take to come up.
-const COMING_UP: Duration = Duration::from_secs(15);
+pub(super) const COMING_UP: Duration = Duration::from_secs(15);
 /// How long is waited for a keeper to come up before another one is started.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long a keeper may take to answer what needs no waiting.
@@ -168,15 +168,20 @@ fn check_peer(stream: &UnixStream, path: &Path) -> Result<()> {
         .with("path", path.display().to_string()))
 }
 
-/// The keeper did not come up; why, it wrote into its own log.
+/// The keeper did not come up.
 fn unreachable(state_dir: &Path) -> Error {
+    let error = Error::new(ErrorKind::Timeout, "keeper::silent", "reach the keeper")
+        .help("see the keeper's own log; end a keeper that hangs, what it kept goes on running");
+    with_last_words(error, state_dir)
+}
+
+/// The error with what the keeper wrote into its own log last.
+pub(super) fn with_last_words(error: Error, state_dir: &Path) -> Error {
     let log = Layout::new(state_dir).keeper().join("keeper.log");
     let said = fs::read_to_string(&log).unwrap_or_default();
     let lines: Vec<&str> = said.lines().collect();
     let last = lines[lines.len().saturating_sub(5)..].join("\n");
-    let error = Error::new(ErrorKind::Timeout, "keeper::silent", "reach the keeper")
-        .help("see the keeper's own log; end a keeper that hangs, what it kept goes on running")
-        .with("log", log.display().to_string());
+    let error = error.with("log", log.display().to_string());
     if last.is_empty() { error } else { error.with("last lines", last) }
 }
 

@@ -2,28 +2,35 @@
 //!
 //! ```text
 //! command ── exec ──▶ EXE __keeper DIR ── exec ──▶ EXE __keeper DIR --serve
-//!    └── waits for ───▶ own session, ends            the keeper; its parent is init
+//!    └── waits for ───▶ own session; ends when        the keeper; its parent is init then
+//!                       it listens, or has ended
 //! ```
 //!
 //! Executing instead of forking: a program with threads must not fork without executing. The step between
-//! leaves nobody who would have to wait for the keeper's end.
+//! leaves nobody who would have to wait for the keeper's end, and knows at once of one that cannot start.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use code_core::{Error, ErrorKind, Host, Layout, Result, kill};
 
+use super::client::{COMING_UP, socket, with_last_words};
 use super::serve;
+
+/// The pause between two looks at a keeper that comes up.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// The hidden argument.
 const ARGUMENT: &str = "__keeper";
 /// The second hidden argument: this is the keeper itself.
-const SERVE: &str = "--serve";
+pub(super) const SERVE: &str = "--serve";
 /// What a keeper inherits of the environment.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "USER", "XDG_RUNTIME_DIR"];
 
@@ -62,12 +69,12 @@ pub fn keeper_main_from(args: impl IntoIterator<Item = OsString>) -> Option<Exit
     }
     let state_dir = PathBuf::from(args.next()?);
     let result = if args.next().is_some_and(|arg| arg == SERVE) {
-        serve::serve(&state_dir)
+        serve::serve(&state_dir).map(|()| ExitCode::SUCCESS)
     } else {
         detach(&state_dir)
     };
     Some(match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Standard error of a keeper is its own log file.
             let _ = writeln!(std::io::stderr(), "{error:?}");
@@ -114,7 +121,6 @@ impl Program {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Failed, "keeper::launch", "start a keeper")
                 .help("check that the state directory is yours to write, and see the keeper's own log")
-                .with("log", keeper.join("keeper.log").display().to_string())
                 .because(error)
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&keeper).map_err(failed)?;
@@ -138,13 +144,14 @@ impl Program {
         if status.success() || killed {
             Ok(())
         } else {
-            Err(failed(std::io::Error::other(status.to_string())))
+            Err(with_last_words(failed(std::io::Error::other(status.to_string())), state_dir))
         }
     }
 }
 
-/// Leaves the command's session, and starts the keeper itself.
-fn detach(state_dir: &Path) -> Result<()> {
+/// Leaves the command's session, starts the keeper itself, and waits until it listens or has ended; its own
+/// failure, which it has written into its log, is this process's.
+fn detach(state_dir: &Path) -> Result<ExitCode> {
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Failed, "keeper::launch", "detach the keeper")
             .help("see the cause; the command that needed the keeper can be tried again")
@@ -157,10 +164,21 @@ fn detach(state_dir: &Path) -> Result<()> {
     let mut command = std::process::Command::new(own()?);
     kill::point("detach.before");
     let keeper = command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    keeper.map(drop).map_err(failed)?;
+    let mut keeper = keeper.map_err(failed)?;
     kill::point("detach.after");
     tracing::debug!(state_dir = %state_dir.display(), "keeper detached");
-    Ok(())
+    let listens = || socket(state_dir).is_some_and(|path| UnixStream::connect(path).is_ok());
+    let until = Instant::now() + COMING_UP;
+    while Instant::now() < until && !listens() {
+        match keeper.try_wait().map_err(failed)? {
+            // It ends well where there is another one; whether one that was killed is to be followed by
+            // another, is for whoever waits to find out.
+            Some(ended) if ended.success() || ended.code().is_none() => break,
+            Some(_) => return Ok(ExitCode::FAILURE),
+            None => std::thread::sleep(GLANCE),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The running executable; through `/proc` where its file was replaced since.

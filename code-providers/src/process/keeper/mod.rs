@@ -19,6 +19,7 @@ mod book;
 mod child;
 mod client;
 mod events;
+mod forsaken;
 mod keep;
 mod launch;
 mod logs;
@@ -31,6 +32,7 @@ mod table;
 
 pub use client::Keeper;
 pub use events::{KeeperEvent, Seen, keeper_events};
+pub use forsaken::forsaken;
 pub use launch::{Program, keeper_main, keeper_main_from};
 pub(in crate::process) use protocol::Disclosed;
 pub use table::{Ending, Job, Kept, KeptRoute, Phase, Place, PortWish, StopSignal, Table};

@@ -14,9 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::io::{AsyncBufRead, AsyncWrite, BufReader, join};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::book::Book;
+use super::book::{Book, file_id, lock_path};
 use super::client::fits;
 use super::events::Seen;
 use super::keep::{Keep, Order};
@@ -27,12 +27,14 @@ use super::{child, logs, newer};
 
 /// How long there must have been nothing to keep, and nobody asking, before the keeper ends.
 const IDLE: Duration = Duration::from_secs(3);
+/// How often it is looked whether there is something to keep, and whether the socket is still there.
+const GLANCE: Duration = Duration::from_millis(200);
 /// How often log files are looked at.
 const LOGS: Duration = Duration::from_secs(5);
 
 /// Keeps, until nothing is left to keep; returns at once where another keeper does.
 pub(super) fn serve(state_dir: &Path) -> Result<()> {
-    let Some(_lock) = lock(state_dir)? else { return Ok(()) };
+    let Some(lock) = lock(state_dir)? else { return Ok(()) };
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     child::open_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,12 +43,12 @@ pub(super) fn serve(state_dir: &Path) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| failed("start the keeper's threads", state_dir, error))?;
-    runtime.block_on(Serving::begin(state_dir)?.run())
+    runtime.block_on(Serving::begin(state_dir, lock)?.run())
 }
 
 /// The lock that makes this process the keeper; `None` where another one has it.
 fn lock(state_dir: &Path) -> Result<Option<File>> {
-    let path = Layout::new(state_dir).keeper().join("lock");
+    let path = lock_path(state_dir);
     let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = open().map_err(|error| failed("open the keeper's lock", &path, error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -67,8 +69,8 @@ struct Serving {
 }
 
 impl Serving {
-    fn begin(state_dir: &Path) -> Result<Arc<Serving>> {
-        let book = Arc::new(Book::open(state_dir)?);
+    fn begin(state_dir: &Path, lock: File) -> Result<Arc<Serving>> {
+        let book = Arc::new(Book::open(state_dir, lock)?);
         Ok(Arc::new(Serving {
             routes: Routes::new(Arc::clone(&book)),
             keeps: Mutex::new(HashMap::new()),
@@ -89,7 +91,7 @@ impl Serving {
         let listener = listen(self.book.state_dir(), &path)?;
         tokio::spawn(rotate_logs(Arc::clone(&self.book)));
         let why = tokio::select! {
-            why = self.accept(listener) => why,
+            why = self.accept(listener, &path) => why,
             () = self.idle() => "nothing is left to keep",
             () = self.retire.notified() => "a newer one takes over",
         };
@@ -108,10 +110,18 @@ impl Serving {
         self.routes.rebind().await;
     }
 
-    async fn accept(self: &Arc<Serving>, listener: UnixListener) -> &'static str {
+    async fn accept(self: &Arc<Serving>, mut listener: UnixListener, path: &Path) -> &'static str {
+        let mut socket = file_id(path);
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            match timeout(GLANCE, listener.accept()).await {
+                // Somebody removed the socket: whoever has the lock opens another one, as nobody else may.
+                Err(_) if file_id(path) != socket && self.book.is_ours() => {
+                    if let Ok(again) = listen(self.book.state_dir(), path) {
+                        (listener, socket) = (again, file_id(path));
+                    }
+                }
+                Err(_) => {}
+                Ok(Ok((stream, _))) => {
                     let serving = Arc::clone(self);
                     serving.connected.fetch_add(1, Ordering::SeqCst);
                     tokio::spawn(async move {
@@ -120,7 +130,7 @@ impl Serving {
                         serving.connected.fetch_sub(1, Ordering::SeqCst);
                     });
                 }
-                Err(_) => sleep(Duration::from_millis(50)).await,
+                Ok(Err(_)) => sleep(GLANCE / 4).await,
             }
         }
     }
@@ -214,7 +224,7 @@ impl Serving {
             if busy {
                 since = Instant::now();
             }
-            sleep(Duration::from_millis(200)).await;
+            sleep(GLANCE).await;
         }
     }
 }
