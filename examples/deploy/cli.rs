@@ -359,7 +359,9 @@ Examples:
         #[arg(add = names(Of::Codes))]
         code: Option<String>,
     },
-    /// [read-only] Which tools and providers are ready, what is missing, and how to get it
+    /// [read-only] Whether all that a deployment needs is here and works, and what mends what does not
+    #[command(after_help = "\
+Ends with 0 where nothing fails; a warning is no failure. `--json` has each check with its `fix`.")]
     Doctor,
     /// [read-only] Write a report of the last run as one HTML file
     Report,

@@ -70,7 +70,7 @@ pub fn git(
     here: &Path,
     host: &dyn Host,
 ) -> Result<GitExporter> {
-    let exporter = GitExporter::new().apart_from(project);
+    let exporter = own_git(project);
     if options.git.is_some() || options.from_git.is_some() {
         code_providers::git::find(host)?;
     }
@@ -89,4 +89,9 @@ pub fn git(
         }
     }
     Ok(exporter)
+}
+
+/// Commits to a repository of each deployment's own.
+pub fn own_git(project: &Path) -> GitExporter {
+    GitExporter::new().apart_from(project)
 }

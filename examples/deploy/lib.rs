@@ -40,6 +40,7 @@ use code_nlp::settings::Settings;
 
 use cli::{Asked, Options};
 use exit::Exit;
+use flow::doctor::Ailing;
 use place::Place;
 use progress::Feed;
 use screen::Screen;
@@ -133,19 +134,39 @@ async fn act(
     if let Some(why) = place.why.as_deref().filter(|_| !screen.quiet) {
         screen.note(&paragraph(&screen.notes, 0, Tone::Dim, why));
     }
-    let settings = settings(&place.project)?;
+    let goes_on = matches!(asked, Asked::Command(cli::Command::Doctor));
+    let mut ailing = Ailing { goes_on, ..Ailing::default() };
+    let settings = ailing.or("settings", settings(&place.project), || Ok(Settings::default()))?;
     let layout = Layout::new(&place.state);
     let feed = Arc::new(Feed::default());
     let store = Arc::new(LocalStore::new(&layout));
-    let (keeps, feeds) = (Arc::clone(&store), Arc::clone(&feed));
-    let git = compose::git(&options, &settings, &place.project, &here, &**host)?;
-    let begun = own(Engine::builder().exporter(Arc::new(git.clone())));
-    let engine = compose::engine(begun, &layout, keeps, &place.project, &settings, Arc::clone(host), feeds)?;
+    let git = compose::git(&options, &settings, &place.project, &here, &**host);
+    let git = ailing.or("git", git, || Ok(compose::own_git(&place.project)))?;
+    let engine = |settings: &Settings| {
+        let begun = own(Engine::builder().exporter(Arc::new(git.clone())));
+        let (keeps, host, feed) = (Arc::clone(&store), Arc::clone(host), Arc::clone(&feed));
+        compose::engine(begun, &layout, keeps, &place.project, settings, host, feed)
+    };
+    let engine = ailing.or("policies", engine(&settings), || engine(&Settings::default()))?;
     let called = Called::new(args, &options);
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let ended = Mutex::default();
-    let session =
-        Session { options, screen, host, place, layout, store, settings, engine, git, feed, called, ended };
+    let ailing = ailing.found;
+    let session = Session {
+        options,
+        screen,
+        host,
+        place,
+        layout,
+        store,
+        settings,
+        engine,
+        git,
+        feed,
+        called,
+        ailing,
+        ended,
+    };
     let done = flow::run(&session, asked).await;
     flow::verify::tell_cuts(&session);
     done

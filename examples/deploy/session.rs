@@ -41,6 +41,8 @@ pub struct Session {
     pub feed: Arc<Feed>,
     /// How this program was called.
     pub called: Called,
+    /// What is wrong with the project, by the check of the doctor that tells it; everything else ends with it.
+    pub ailing: Vec<(&'static str, Error)>,
     /// The runs that ended so far: what `--report-file` holds.
     pub ended: Mutex<Vec<Results>>,
 }

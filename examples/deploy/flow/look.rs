@@ -1,4 +1,4 @@
-//! The commands that only look: status, history, cost, scan, doctor, explain, report, commands, completions.
+//! The commands that only look: status, history, cost, scan, explain, report, commands, completions.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,6 @@ use code_core::engine::Proposal;
 use code_core::expr::plain;
 use code_core::intent::{Action, Intent};
 use code_core::parser::Parsed;
-use code_core::provider::Health;
 use code_core::scanner::Cost;
 use code_core::spec::{Origin, Spec};
 use code_core::{Deployment, Error, ErrorKind, Result};
@@ -208,57 +207,6 @@ pub async fn scan(session: &Session, proposal: &Proposal) -> Result<Exit> {
     let open = verdicts::is_open(&reports, &accepted);
     session.screen.answer("scan", if open { "pass" } else { "stop" }, &page, &reports)?;
     Ok(if open { Exit::Done } else { Exit::Refused })
-}
-
-/// Which tools and providers are ready, and how to get what is missing.
-///
-/// # Errors
-/// `json::write`.
-pub async fn doctor(session: &Session) -> Result<Exit> {
-    let mut rows = Vec::new();
-    let mut data = Vec::new();
-    let mut problems = 0;
-    for (info, health) in session.engine.health().await {
-        let (word, tone, text) = match &health {
-            Ok(Health::Ready { version }) => ("PASS", Tone::Good, version.clone()),
-            Ok(Health::Missing { what, help }) => ("WARN", Tone::Warn, format!("{what} is missing: {help}")),
-            Ok(Health::Broken { why, help }) => ("FAIL", Tone::Bad, format!("{why}: {help}")),
-            Err(error) => {
-                ("FAIL", Tone::Bad, format!("{error}: {}", error.help_text().unwrap_or("see its log")))
-            }
-        };
-        problems += usize::from(word == "FAIL");
-        rows.push(vec![cell(tone, word), cell(Tone::Strong, &info.name), cell(Tone::Plain, text.clone())]);
-        data.push(json!({ "name": info.name, "state": word.to_lowercase(), "says": text }));
-    }
-    let (word, tone, text) = match writable(&session.place.state) {
-        Ok(()) => ("PASS", Tone::Good, format!("{} can be written", session.place.state.display())),
-        Err(error) => (
-            "FAIL",
-            Tone::Bad,
-            format!(
-                "{} cannot be written ({error}): choose another with --state",
-                session.place.state.display()
-            ),
-        ),
-    };
-    problems += usize::from(word == "FAIL");
-    rows.push(vec![cell(tone, word), cell(Tone::Strong, "state"), cell(Tone::Plain, text.clone())]);
-    data.push(json!({ "name": "state", "state": word.to_lowercase(), "says": text }));
-    let mut page = table(&session.screen.style, 0, &rows);
-    let end = match problems {
-        0 => "no problems found".to_owned(),
-        n => format!("{n} problems found"),
-    };
-    page.push_str(&format!("{end}\n"));
-    session.screen.answer("doctor", &end, &page, &data)?;
-    Ok(if problems == 0 { Exit::Done } else { Exit::Unexpected })
-}
-
-/// Whether a directory, or the nearest one above it that exists, can be written: asked without writing.
-fn writable(dir: &std::path::Path) -> std::io::Result<()> {
-    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
-    rustix::fs::access(there, rustix::fs::Access::WRITE_OK).map_err(std::io::Error::from)
 }
 
 /// What an error code means, or a list of all.

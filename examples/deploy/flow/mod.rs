@@ -4,6 +4,7 @@
 pub mod change;
 pub mod connect;
 pub mod consent;
+pub mod doctor;
 pub mod ended;
 pub mod git;
 pub mod init;
@@ -64,7 +65,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Connect { component, args } => connect::connect(session, &component, &args).await,
         Command::Explain { code } => look::explain_code(session, code.as_deref()),
         Command::Prune { keep } => prune::prune(session, keep).await,
-        Command::Doctor => look::doctor(session).await,
+        Command::Doctor => doctor::doctor(session).await,
         Command::Report => look::report(session).await,
         Command::Init => init::init(session),
         Command::Completions { shell } => Ok(look::completions(session, shell)),

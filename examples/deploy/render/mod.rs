@@ -3,6 +3,7 @@
 //! Each takes a [`Style`](crate::style::Style) and gives a `String` of whole lines; none prints. What stands
 //! on a page in colour also stands there in words, and no value is shown without where it comes from.
 
+pub mod doctor;
 pub mod error;
 pub mod history;
 pub mod plan;

@@ -115,7 +115,7 @@ fn spec(world: &World, budget: u32) {
 }
 
 /// A database, deployed; and a shell for it that ends at once.
-fn deployed() -> World {
+pub(crate) fn deployed() -> World {
     let world = World::new();
     world.write("bin/sqlite3", "#!/bin/sh\nexit 0\n");
     let shell = world.project().join("bin/sqlite3");
@@ -169,7 +169,7 @@ fn old_release(world: &World) {
     world.write(&format!(".code/releases/{}/app", "ab".repeat(32)), "old");
 }
 
-fn damaged(world: &World) {
+pub(crate) fn damaged(world: &World) {
     let log = world.state().join("journal/shop@staging.log");
     let mut bytes = fs::read(&log).unwrap();
     let at = bytes.windows(8).rposition(|word| word == b"\"judged\"").expect("a record");

@@ -12,6 +12,7 @@ mod basics;
 mod changes;
 mod completions;
 mod consent;
+mod doctor;
 mod failing;
 mod gate;
 mod git;

@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 use crate::world::{Ended, Running, World, http, until};
 
 const SENTENCE: &str = "Deploy a web app to staging";
-const UPDATE: &str = "update the web app in staging";
+pub(crate) const UPDATE: &str = "update the web app in staging";
 
 /// A web app in a few lines of Python, of a version. Before it serves it looks for a file outside of the
 /// project, whose making changes no release: without it, it does `else_do`.
@@ -34,7 +34,7 @@ fn app(world: &World, version: &str, else_do: &str) {
 }
 
 /// The first version serves, and the second fails to for want of its file.
-fn second_version_fails(settings: &str) -> (World, String) {
+pub(crate) fn second_version_fails(settings: &str) -> (World, String) {
     let world = World::new();
     world.settings(&format!("[components.web.health]\ntimeout_seconds = 5\n{settings}"));
     open(&world);
@@ -46,7 +46,7 @@ fn second_version_fails(settings: &str) -> (World, String) {
     (world, url)
 }
 
-fn open(world: &World) {
+pub(crate) fn open(world: &World) {
     fs::write(world.path("gate"), "").unwrap();
 }
 

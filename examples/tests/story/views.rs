@@ -52,13 +52,3 @@ fn an_agent_is_asked_like_everybody_and_its_silence_is_no_yes() {
     assert_eq!(terminal.ends().code(), Some(11), "{}", terminal.shown());
     assert!(world.resources().is_empty());
 }
-
-#[test]
-fn the_doctor_names_what_is_missing_and_changes_nothing() {
-    let world = World::new();
-    let well = world.ok(&["doctor"]);
-    assert!(well.out.contains("PASS") && well.out.contains("no problems found"), "{well}");
-    let state = world.json(&["doctor"])["data"].as_array().unwrap().clone();
-    assert!(state.iter().any(|one| one["name"] == "state" && one["state"] == "pass"), "{state:?}");
-    assert!(!world.state().exists());
-}

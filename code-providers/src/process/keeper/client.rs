@@ -23,6 +23,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest path of a Unix socket (unix(7)), its end included, is 108 bytes.
 const LONGEST: usize = 107;
 
+/// What a keeper says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// The version of what it understands: of an older one, the next command takes over.
+    pub protocol: u32,
+    /// The version of its build.
+    pub version: String,
+    /// Its number.
+    pub pid: u32,
+}
+
+impl Greeting {
+    /// Whether this build can talk to it, or take over from it.
+    ///
+    /// # Errors
+    /// `keeper::newer` where it is of a later version.
+    pub fn check(&self) -> Result<()> {
+        match self.protocol {
+            0..=PROTOCOL => Ok(()),
+            newer => Err(super::newer(format!("a keeper that speaks protocol {newer}"))),
+        }
+    }
+}
+
 /// A connection to the keeper of a state directory.
 #[derive(Debug)]
 pub struct Keeper {
@@ -36,12 +60,18 @@ impl Keeper {
     /// `keeper::newer`, `keeper::stranger`, `keeper::silent`.
     pub async fn find(state_dir: &Path) -> Result<Option<Keeper>> {
         match Keeper::greet(state_dir).await? {
-            Some((keeper, protocol)) if protocol == PROTOCOL => Ok(Some(keeper)),
-            Some((_, protocol)) if protocol > PROTOCOL => {
-                Err(super::newer(format!("a keeper that speaks protocol {protocol}")))
-            }
-            _ => Ok(None),
+            Some((keeper, greeting)) if greeting.protocol == PROTOCOL => Ok(Some(keeper)),
+            Some((_, greeting)) => greeting.check().map(|()| None),
+            None => Ok(None),
         }
+    }
+
+    /// Who keeps a state directory, as they say themselves; nobody is started or asked to step aside for it.
+    ///
+    /// # Errors
+    /// `keeper::stranger`, `keeper::silent`.
+    pub async fn look(state_dir: &Path) -> Result<Option<Greeting>> {
+        Ok(Keeper::greet(state_dir).await?.map(|(_, greeting)| greeting))
     }
 
     /// The keeper of a state directory, started where there is none. An older one is asked to step aside:
@@ -54,11 +84,9 @@ impl Keeper {
         let mut launched: Option<Instant> = None;
         loop {
             match Keeper::greet(state_dir).await? {
-                Some((keeper, PROTOCOL)) => return Ok(keeper),
-                Some((_, newer)) if newer > PROTOCOL => {
-                    return Err(super::newer(format!("a keeper that speaks protocol {newer}")));
-                }
-                Some((mut older, _)) => {
+                Some((keeper, greeting)) if greeting.protocol == PROTOCOL => return Ok(keeper),
+                Some((mut older, greeting)) => {
+                    greeting.check()?;
                     older.ask(&Ask::Retire {}).await?;
                     launched = None;
                 }
@@ -136,8 +164,8 @@ impl Keeper {
         }
     }
 
-    /// A connection to whoever keeps, and the protocol that they speak.
-    async fn greet(state_dir: &Path) -> Result<Option<(Keeper, u32)>> {
+    /// A connection to whoever keeps, and what they say of themselves.
+    async fn greet(state_dir: &Path) -> Result<Option<(Keeper, Greeting)>> {
         let Some(path) = socket(state_dir) else { return Ok(None) };
         let Ok(stream) = UnixStream::connect(&path).await else { return Ok(None) };
         check_peer(&stream, &path)?;
@@ -148,7 +176,9 @@ impl Keeper {
             return Ok(None);
         }
         match timeout(PATIENCE, hear(&mut keeper.stream)).await {
-            Ok(Ok(Some(Answer::Hello { protocol, .. }))) => Ok(Some((keeper, protocol))),
+            Ok(Ok(Some(Answer::Hello { protocol, version, pid }))) => {
+                Ok(Some((keeper, Greeting { protocol, version, pid })))
+            }
             // It ended while it was asked.
             Ok(Ok(_) | Err(_)) => Ok(None),
             Err(_) => Err(silent()),

@@ -30,7 +30,7 @@ mod route;
 mod serve;
 mod table;
 
-pub use client::Keeper;
+pub use client::{Greeting, Keeper};
 pub use events::{KeeperEvent, Seen, keeper_events};
 pub use forsaken::forsaken;
 pub use launch::{Program, keeper_main, keeper_main_from};
