@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
@@ -146,7 +147,7 @@ fn decide(subject: Digest, reports: &[Report], policy: &Policy) -> Result<(), Re
 }
 
 /// Whether a run may begin: who said so, of which plan, until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
     /// The plan, by its id: an approval of another plan is none.
     pub plan: Digest,
@@ -159,7 +160,7 @@ pub struct Approval {
 }
 
 /// How an approval was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// By an answer at the prompt.

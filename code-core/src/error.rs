@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A result whose error is [`Error`].
@@ -13,10 +14,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The message is a lower-case fragment that fits after "failed to": `failed to bind port 8080`. `Display`
 /// gives only the message; a front shows code, help, context and causes beside it. Serialisable, because a
 /// failure is an event; a source is kept as text then.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ErrorFields")]
 struct Inner {
     kind: ErrorKind,
     code: Cow<'static, str>,
@@ -32,7 +34,7 @@ struct Inner {
 }
 
 /// What sort of thing went wrong; the exit code of the front follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -67,7 +69,7 @@ pub enum ErrorKind {
 }
 
 /// Whether the same call may succeed later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// The same call fails again.

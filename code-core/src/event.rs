@@ -1,6 +1,7 @@
 //! What happened: the only thing that is remembered. State and status are folds over events.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Approval;
@@ -13,7 +14,7 @@ use crate::scanner::Report;
 use crate::{Deployment, Digest, Error, Key, RunId, StepId};
 
 /// Something that happened to a deployment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When.
     pub at: Timestamp,
@@ -23,7 +24,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Body {
@@ -279,7 +280,7 @@ impl Body {
 
 /// What happens when a step fails for good. Either way nothing new begins and what runs is waited for, also
 /// where it has nothing to do with the failure: there is less to take back, and a person sees it sooner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// What was done is taken back.
@@ -300,7 +301,7 @@ impl OnFailure {
 /// What a person has decided about a run that failed or was interrupted.
 ///
 /// To *edit and go on* is to abort, and to propose the edited spec: its plan needs an approval of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Decision {
     /// The steps that failed are tried again, as often as at first, under the keys that they had.
@@ -318,7 +319,7 @@ pub enum Decision {
 }
 
 /// How a run ended, or was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything is as planned.

@@ -13,6 +13,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::Approval;
@@ -46,7 +47,7 @@ pub trait Exporter: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A place in a repository's history: where an export is, or where a spec was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Commit {
     /// The commit's own name.
     pub id: String,
@@ -64,7 +65,7 @@ impl Commit {
 }
 
 /// A revision that was rolled out, with all that led to it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Export {
     /// The deployment.
     pub deployment: Deployment,
@@ -99,7 +100,7 @@ pub struct Export {
 }
 
 /// A resource that exists, as it was wanted. Secrets are names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
     /// Its kind.
     pub kind: String,

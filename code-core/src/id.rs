@@ -365,7 +365,7 @@ impl fmt::Display for RunId {
 }
 
 /// `hash(plan, step)`: what makes two calls of one step the same call, through retries and resumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Key(pub Digest);
 

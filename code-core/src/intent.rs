@@ -199,6 +199,7 @@ impl Constraints {
 /// A part of what is to be deployed, as far as it was said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ComponentSaid")]
 pub struct Component {
     /// What it is, where its kind is said or follows from its product.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Note;
@@ -30,7 +31,7 @@ pub trait IntentParser: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a request says, and which of its words say so.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parsed {
     /// What is asked for, in the order of the request.
     pub intents: Vec<Intent>,
@@ -49,7 +50,7 @@ impl Parsed {
 }
 
 /// The words of this project that a parser should know beside its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Vocabulary {
     /// Environments by their names.
     pub environments: BTreeSet<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Graph;
@@ -17,7 +18,7 @@ pub const PLAN_VERSION: u32 = 1;
 /// Everything that will be done to one deployment, and how each step is taken back.
 ///
 /// A plan is stale when the head of effects or the observations that it was computed from have moved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The version of the format: 1.
@@ -61,7 +62,7 @@ pub struct Plan {
 }
 
 /// From which revision to which a rollback goes. Where it succeeds, the first is marked bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rollback {
     /// The revision that is left.
     pub from: u64,
@@ -71,7 +72,7 @@ pub struct Rollback {
 
 /// The links before a plan: request → intent → spec → verdicts. It may begin at a request, at a commit, or at
 /// a spec.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Chain {
     /// The digest of the commit that the spec was read from, where it begins at one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +100,7 @@ impl Chain {
 }
 
 /// One change of one resource.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Its place in the plan's list.
     pub id: StepId,

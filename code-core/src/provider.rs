@@ -57,7 +57,7 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Who a provider is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderInfo {
     /// A name, unique in an engine: `process`, `postgres`.
     pub name: String,
@@ -83,7 +83,7 @@ pub struct Capabilities {
 }
 
 /// What a step spends: it picks the budgets that the step takes from, and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Waiting.
@@ -95,7 +95,7 @@ pub enum Class {
 }
 
 /// Whether a provider's tool is here and works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Health {
     /// It works.
@@ -120,7 +120,7 @@ pub enum Health {
 }
 
 /// A resource: what it is called, what kind it is of, and what is wanted of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resource {
     /// Its place in the deployment.
     pub address: Address,
@@ -205,7 +205,7 @@ impl OnDelete {
 }
 
 /// What is there now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed {
     /// It exists.
@@ -229,7 +229,7 @@ impl Observed {
 }
 
 /// A resource that exists.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
     /// The tool's own name for it: a process id, a directory, an ARN.
     pub id: String,
@@ -244,7 +244,7 @@ pub struct Live {
 }
 
 /// What a change does to a resource, from the weakest to the strongest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing.
@@ -284,7 +284,7 @@ impl fmt::Display for Action {
 }
 
 /// One thing inside a resource that a change touches.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// What happens to it.
     pub action: Action,
@@ -300,7 +300,7 @@ impl Effect {
 }
 
 /// Everything inside a resource that a change will touch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Effects {
     /// Exactly these.
@@ -348,7 +348,7 @@ impl Effects {
 
 /// How a change is taken back. It holds the *state to return to*; how to get there is planned at its time,
 /// against what is observed then.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reversal {
     /// Everything is as before.
@@ -375,7 +375,7 @@ impl Reversal {
 }
 
 /// An output of a planned change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
     /// It has this value now and will have it then.
@@ -385,7 +385,7 @@ pub enum Promise {
 }
 
 /// A planned change of one resource.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// What happens to the resource.
     pub action: Action,
@@ -484,7 +484,7 @@ impl Change {
 }
 
 /// A call that failed, and what it knows to exist now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// Why.
     pub error: Error,

@@ -49,7 +49,7 @@ impl Subject<'_> {
 }
 
 /// What a scanner says of a subject.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Who says it.
     pub scanner: String,
@@ -63,7 +63,7 @@ pub struct Report {
 }
 
 /// What a rule says of a place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Short and stable for the same rule and place: what `--accept` takes.
     pub id: String,
@@ -114,7 +114,7 @@ impl Finding {
 }
 
 /// The answer of a rule. There is no fourth: what is not known is not a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The rule holds.
@@ -137,7 +137,7 @@ pub enum Severity {
 }
 
 /// What something costs in a month, as far as it is known.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// ISO 4217.
     pub currency: String,
@@ -146,7 +146,7 @@ pub struct Cost {
 }
 
 /// What one thing costs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CostItem {
     /// A component or an address.
     pub at: String,

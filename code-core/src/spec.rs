@@ -418,7 +418,7 @@ fn leaves(value: &Value, at: &mut String, found: &mut Vec<String>) {
 pub type Origins = BTreeMap<String, Origin>;
 
 /// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "from")]
 pub enum Origin {
     /// Words of the request.

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::checks::{Approval, Policy, gate_plan, gate_spec};
@@ -27,7 +28,7 @@ use crate::store::Seq;
 use crate::{Deployment, Digest, Error, ErrorKind, Key, RunId, StepId};
 
 /// What was found: each link of the chain, and the first that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verified {
     /// The deployment.
     pub deployment: Deployment,
@@ -40,7 +41,7 @@ pub struct Verified {
 }
 
 /// A link, and how often it was found to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Held {
     /// The link.
     pub link: Link,
@@ -51,7 +52,7 @@ pub struct Held {
 }
 
 /// A link of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
     /// The records of the journal: each holds the hash of the one before it.
@@ -77,7 +78,7 @@ pub enum Link {
 }
 
 /// The first place where the chain does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Break {
     /// The record, or the first that is not there.
     pub record: Seq,

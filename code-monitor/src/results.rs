@@ -12,13 +12,14 @@ use code_core::event::Outcome;
 use code_core::provider::Action;
 use code_core::status::{Phase, Run, StepRecord};
 use code_core::{Address, Deployment, RunId};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// The reason of a step that was not begun because another one failed.
 pub const EARLY_EXIT: &str = "early exit";
 
 /// How a run went, step by step.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Results {
     /// What was changed.
     pub deployment: Deployment,
@@ -36,7 +37,7 @@ pub struct Results {
 }
 
 /// How a step ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct StepResult {
     /// What it changes.
     pub address: Address,
@@ -58,7 +59,7 @@ pub struct StepResult {
 }
 
 /// How a step ended, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// It is done.

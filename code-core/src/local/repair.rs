@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::disk::Disk;
@@ -32,7 +33,7 @@ use crate::store::Seq;
 use crate::{Address, Digest, Error, ErrorKind, Result};
 
 /// What is wrong with a journal, and what a repair of it keeps.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Trouble {
     /// The deployment.
     pub deployment: String,
@@ -54,7 +55,7 @@ pub struct Trouble {
 }
 
 /// A journal that was repaired.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Repaired {
     /// What was wrong, and what was kept.
     pub trouble: Trouble,

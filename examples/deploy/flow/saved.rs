@@ -12,6 +12,7 @@ use code_core::checks::{Approval, How};
 use code_core::engine::Planned;
 use code_core::plan::PLAN_VERSION;
 use code_core::{Digest, Error, ErrorKind, Result};
+use serde_json::json;
 
 use crate::exit::Exit;
 use crate::flow::consent::{self, Consent};
@@ -100,7 +101,7 @@ pub async fn approve(session: &Session, path: &Path) -> Result<Exit> {
     let command =
         session.called.command(&format!("apply {}", crate::session::quoted(&path.display().to_string())));
     session.screen.page(&format!("approved plan {}\napply  {command}\n", planned.plan.id.short()));
-    line(session, "approved", "approved the plan", &approval)?;
+    line(session, "approved", "approved the plan", &json!({ "approval": approval }))?;
     Ok(Exit::Done)
 }
 

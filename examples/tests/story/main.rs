@@ -29,6 +29,7 @@ mod plans;
 mod prune;
 mod readme;
 mod refused;
+mod schema;
 mod secrets;
 mod steps;
 mod terminal;

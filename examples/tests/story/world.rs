@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct World {
     dir: TempDir,
+    commands: AtomicUsize,
 }
 
 /// How a command ended.
@@ -42,7 +43,10 @@ impl World {
         for name in ["shop", "home"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        let world = World { dir };
+        let world = World { dir, commands: AtomicUsize::new(0) };
+        fs::create_dir(world.path("json")).expect("a directory");
+        // Whoever runs a command writes there: some stories have another user.
+        fs::set_permissions(world.path("json"), PermissionsExt::from_mode(0o1777)).expect("permissions");
         world.settings("");
         world
     }
@@ -84,6 +88,9 @@ impl World {
         command.args(args).current_dir(self.project()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("COLUMNS", "100");
+        // Every command also writes JSON, which is held against the schema at the end of the story.
+        let number = self.commands.fetch_add(1, Ordering::Relaxed);
+        command.env("DEPLOY_JSON_INTO", self.path("json").join(format!("{number}.jsonl")));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -243,6 +250,15 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.end_all_processes();
+        // A story that fails already has its own reason.
+        if std::thread::panicking() {
+            return;
+        }
+        for file in fs::read_dir(self.path("json")).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(file.path()).expect("JSON that was written");
+            // What was killed may have stopped in the middle of a line.
+            crate::schema::check(text.rsplit_once('\n').map_or("", |(whole, _)| whole));
+        }
     }
 }
 
