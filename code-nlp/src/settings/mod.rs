@@ -12,6 +12,7 @@
 mod lines;
 mod part;
 mod read;
+mod requires;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -40,6 +41,9 @@ pub const MAX_SETTINGS_BYTES: usize = 256 * 1024;
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "code.toml")]
 pub struct Settings {
+    /// The versions of CODE that this project may be used with: `>=0.1`. Another one reads nothing else of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
     /// The application's name; else the project's own name is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,

@@ -8,7 +8,7 @@ use code_core::{Error, ErrorKind, Result};
 use toml::de::DeTable;
 
 use super::lines::Lines;
-use super::{MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings};
+use super::{MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, requires};
 
 impl Settings {
     /// The settings file of the project that `dir` lies in: in `dir` or the nearest directory above it.
@@ -19,8 +19,8 @@ impl Settings {
     /// Reads a settings file.
     ///
     /// # Errors
-    /// `settings::unreadable`, `settings::too-large`, `settings::syntax`, `settings::unknown-key`,
-    /// `settings::value`, `id::name`.
+    /// `settings::unreadable`, `settings::too-large`, `settings::syntax`, `settings::requires`,
+    /// `settings::unknown-key`, `settings::value`, `id::name`.
     pub fn read(path: &Path) -> Result<Settings> {
         let shown = path.display().to_string();
         let unreadable = |error: std::io::Error| {
@@ -38,7 +38,8 @@ impl Settings {
     /// Reads settings from the bytes of a file that is called `path` in origins and errors.
     ///
     /// # Errors
-    /// `settings::too-large`, `settings::syntax`, `settings::unknown-key`, `settings::value`, `id::name`.
+    /// `settings::too-large`, `settings::syntax`, `settings::requires`, `settings::unknown-key`,
+    /// `settings::value`, `id::name`.
     pub fn parse(path: &str, bytes: &[u8]) -> Result<Settings> {
         if bytes.len() > MAX_SETTINGS_BYTES {
             return Err(too_large(path, bytes.len() as u64));
@@ -49,6 +50,7 @@ impl Settings {
                 .because(error)
         })?;
         let table = DeTable::parse(text).map_err(|error| mistake(path, text, &error))?;
+        requires::check(path, text, table.get_ref())?;
         let lines = Lines::of(path, text, table.get_ref());
         let settings: Settings = toml::from_str(text).map_err(|error| mistake(path, text, &error))?;
         let settings = Settings { lines, ..settings };

@@ -98,6 +98,11 @@ fn mistakes_have_a_place_and_help() {
         "a = 1\na = 2\n",
         "[components.web\n",
         "application = \"\u{202e}x\"\n",
+        "requires = '>=0.1'\n",
+        "requires = 'newest'\n",
+        "requires = 7\n",
+        // A program that is too old says so, and not that it does not know what came later.
+        "aplication = 'shop'\nrequires = '>=900.1, <901'\n[environments]\nnewer = { than = 'this' }\n",
     ];
     let shown: String = files.iter().map(|text| format!("{text}\n=> {}\n\n", said(text))).collect();
     insta::assert_snapshot!(shown);
