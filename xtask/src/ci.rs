@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{shell, sim, test, tidy};
+use crate::{features, shell, sim, test, tidy};
 
 /// Runs all parts; gives whether each succeeded.
 pub(crate) fn run() -> bool {
@@ -27,6 +27,7 @@ pub(crate) fn run() -> bool {
         counts.add(&played);
         played.good
     });
+    part("features", &mut features::run);
     part("clippy", &mut || {
         let all =
             ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"];

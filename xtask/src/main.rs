@@ -4,10 +4,11 @@
 //! .ci/run ──▶ xtask ci ──┬─▶ tidy    what no compiler checks: error pages, links, words, crates
 //!                        ├─▶ test    prepares the machine, runs the tests, counts
 //!                        ├─▶ sim     plays whole engines from ten thousand seeds
-//!                        └─▶ clippy, doc, deny
+//!                        └─▶ features, clippy, doc, deny
 //! ```
 
 mod ci;
+mod features;
 mod fuzz;
 mod kill;
 mod prepare;
@@ -25,11 +26,12 @@ Commands:
   test [--ci]     Prepare what the tests need, run them all, and count
                   (--ci: with all features; whatever is skipped is a failure)
   tidy [--fix]    Check what no compiler checks (--fix: write what can be written)
+  features        Check each feature of each library by itself, and none at all
   sim [--seeds N] Play whole engines from so many seeds (10000), in release
   fuzz SECONDS    Feed the grammar with nonsense, and keep what it fails on
   kill [--count N] [--seed S]
                   Kill real runs with SIGKILL at every kind of point, 300 times, and see each end well
-  ci              Everything that CI does: tidy, test --ci, sim, clippy, doc, deny
+  ci              Everything that CI does: tidy, test --ci, sim, features, clippy, doc, deny
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["test", "--ci"] => test::run(true).print(),
         ["tidy"] => tidy::run(false),
         ["tidy", "--fix"] => tidy::run(true),
+        ["features"] => features::run(),
         ["sim"] => sim::run(sim::SEEDS).print(),
         ["sim", "--seeds", seeds] => sim::run(seeds).print(),
         ["fuzz", seconds] => fuzz::run(seconds),
@@ -64,4 +67,4 @@ fn main() -> ExitCode {
 }
 
 /// The commands that [`USAGE`] lists, for the check that the documents name no other.
-const COMMANDS: [&str; 6] = ["test", "tidy", "sim", "fuzz", "kill", "ci"];
+const COMMANDS: [&str; 7] = ["test", "tidy", "features", "sim", "fuzz", "kill", "ci"];

@@ -1,5 +1,6 @@
 //! What no compiler checks. Each check is a function from the files of the project to complaints.
 
+mod api;
 mod crates;
 mod documents;
 mod errors;
@@ -34,7 +35,7 @@ pub(crate) fn run(fix: bool) -> bool {
         }
         good &= complaints.is_empty();
     }
-    good
+    good & api::run(fix)
 }
 
 /// From the files of the project to complaints.
