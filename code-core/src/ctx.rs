@@ -83,6 +83,13 @@ impl Ctx {
         self
     }
 
+    /// On another machine, or on the same one seen in another way.
+    #[must_use]
+    pub(crate) fn with_host(mut self, host: Arc<dyn Host>) -> Ctx {
+        self.host = host;
+        self
+    }
+
     /// With a token whose cancellation asks the call to end.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancellationToken) -> Ctx {

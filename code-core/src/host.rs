@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +23,8 @@ use crate::{Error, ErrorKind, Result, Secret};
 ///   command names.
 /// - `run` ends the child and all its descendants when `cancel` is cancelled, when the time limit passes and
 ///   when the caller is gone: one interrupt, a grace period, then the whole group.
+/// - What a command is tied to lives until the child and all its descendants are gone, also where the caller
+///   was killed before them.
 /// - A program that ends with another code than 0 is an [`Output`], not an error.
 /// - `write` is atomic and durable: a reader sees the old bytes or the new ones.
 /// - `read` of a file that is not there is `None`.
@@ -66,6 +70,48 @@ pub struct Command {
     pub user: Option<(u32, u32)>,
     /// The longest that it may take.
     pub timeout: Option<Duration>,
+    /// What must live as long as it and all that it starts; at most two.
+    pub ties: Vec<Tie>,
+}
+
+/// Something that is open for as long as a command that is tied to it: a lock, which must not be free while an
+/// orphan still works under it.
+///
+/// ```text
+/// engine ── lock file ◀── guard of the command        killed engine: the guard keeps the lock
+///                             └── the command, its descendants     until the last of them is gone
+/// ```
+///
+/// A tie does not keep anything open by itself: one that was let go of cannot be tied to any more.
+#[derive(Clone)]
+pub struct Tie(Weak<dyn AsFd + Send + Sync>);
+
+impl Tie {
+    /// A tie to something open.
+    pub fn to<T: AsFd + Send + Sync + 'static>(open: &Arc<T>) -> Tie {
+        let weak: Weak<T> = Arc::downgrade(open);
+        Tie(weak)
+    }
+
+    /// What it ties to, where that is still open.
+    pub fn open(&self) -> Option<Arc<dyn AsFd + Send + Sync>> {
+        self.0.upgrade()
+    }
+}
+
+/// The same where they tie to the same.
+impl PartialEq for Tie {
+    fn eq(&self, other: &Tie) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
+impl Eq for Tie {}
+
+impl fmt::Debug for Tie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tie")
+    }
 }
 
 /// The value of a variable of a child's environment.
@@ -139,6 +185,13 @@ impl Command {
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Command {
         self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// With something that must live as long as it and all that it starts.
+    #[must_use]
+    pub fn tied_to(mut self, tie: Tie) -> Command {
+        self.ties.push(tie);
         self
     }
 

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::host::Tie;
 use crate::{Ctx, Error, ErrorKind, Result};
 
 /// The place of an event in its deployment, counted from 1; `Seq(0)` is before the first.
@@ -55,6 +56,8 @@ pub struct Lease {
     pub holder: String,
     /// Grows with each lease of the deployment: a write under an older one is refused.
     pub fence: u64,
+    /// What the commands that are run under it keep alive, where it lives no longer than its holder.
+    pub tie: Option<Tie>,
 }
 
 /// Keeps the events of deployments.
@@ -67,6 +70,9 @@ pub struct Lease {
 ///   released, lost or overtaken (`store::fenced`).
 /// - Two holders never both succeed: a second `lease` is `store::locked`, naming the holder, until the first
 ///   is released, its holder is gone, or its time (where the store has one) is over.
+/// - A lease outlives the commands that were run under it, also where its holder was killed: otherwise the next
+///   holder would work beside an orphan. A store that sees its holder die gives a [`Tie`], and `lease` waits for
+///   what is left of the dead one; a store with a time limit has one longer than the grace of any host.
 /// - Each lease of a deployment has a greater fence than all before it.
 /// - Where a lease has an end, each `append` under it begins its time anew, also one of no events: so a run that
 ///   has nothing to write keeps it.

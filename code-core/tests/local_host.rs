@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use code_core::host::{Command, Output};
+use code_core::host::{Command, Output, Tie};
 use code_core::local::LocalHost;
 use code_core::{Error, Host, Secret};
 use tokio_util::sync::CancellationToken;
@@ -221,7 +221,68 @@ async fn other_process_runs_a_command() {
         return;
     }
     let says = |line: &str| println!("pid {line}");
-    host.run(&CancellationToken::new(), sh(Family::SCRIPT), &says).await.unwrap();
+    let mut command = sh(&host.env("CODE_TEST_RUNS").unwrap());
+    let lock = host.env("CODE_TEST_LOCK").map(|path| Arc::new(locked(&path).unwrap()));
+    if let Some(lock) = &lock {
+        command = command.tied_to(Tie::to(lock));
+    }
+    host.run(&CancellationToken::new(), command, &says).await.unwrap();
+}
+
+/// A file that is locked for as long as it is open, or nothing where somebody else has it locked.
+fn locked(path: &str) -> Option<std::fs::File> {
+    let file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    file.try_lock().is_ok().then_some(file)
+}
+
+/// Kills a process that runs this script, tied to a lock, and sees that the lock is free when nothing of it is left.
+async fn keeps_its_lock(script: &str) {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock").to_str().unwrap().to_owned();
+    let mut engine = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "other_process_runs_a_command", "--nocapture"])
+        .env("CODE_TEST_RUNS", script)
+        .env("CODE_TEST_LOCK", &path)
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
+    let pid = loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if let Some((_, pid)) = line.rsplit_once("pid ") {
+            break pid.parse::<u32>().unwrap();
+        }
+    };
+    assert!(locked(&path).is_none() && runs(pid));
+    engine.kill().await.unwrap();
+    until("the lock is free", || {
+        let free = locked(&path).is_some();
+        assert!(!free || !runs(pid), "the lock is free, and the command is there");
+        free
+    })
+    .await;
+    assert_eq!(std::fs::read(&path).unwrap(), b"", "nobody wrote into it");
+}
+
+#[tokio::test]
+async fn what_a_command_is_tied_to_outlives_its_engine_as_long_as_it() {
+    // One that ends when it is ready, and one that never does.
+    keeps_its_lock("trap 'sleep 0.5; exit' INT; echo $$; while :; do sleep 0.01; done").await;
+    keeps_its_lock("trap '' INT TERM HUP; echo $$; while :; do sleep 0.01; done").await;
+    // What left the group is no part of it.
+    keeps_its_lock("setsid sleep 60 & echo $$; sleep 60").await;
+}
+
+#[tokio::test]
+async fn a_tie_to_what_is_closed_holds_nothing() {
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    let tie = Tie::to(&file);
+    assert!(tie.open().is_some() && tie == Tie::to(&file));
+    drop(file);
+    assert!(tie.open().is_none());
+    assert_eq!(run(sh("exit 0").tied_to(tie)).await.unwrap().code, Some(0));
 }
 
 #[tokio::test]
@@ -229,7 +290,7 @@ async fn tools_die_with_a_killed_engine() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let mut engine = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "other_process_runs_a_command", "--nocapture"])
-        .env("CODE_TEST_RUNS", "1")
+        .env("CODE_TEST_RUNS", Family::SCRIPT)
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()

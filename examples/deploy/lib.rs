@@ -139,7 +139,9 @@ async fn act(
     let settings = ailing.or("settings", settings(&place.project), || Ok(Settings::default()))?;
     let layout = Layout::new(&place.state);
     let feed = Arc::new(Feed::default());
-    let store = Arc::new(LocalStore::new(&layout));
+    let told = Arc::clone(screen);
+    let tell = move |what: &str| told.note(&paragraph(&told.notes, 0, Tone::Dim, what));
+    let store = Arc::new(LocalStore::new(&layout).telling(tell));
     let git = compose::git(&options, &settings, &place.project, &here, &**host);
     let git = ailing.or("git", git, || Ok(compose::own_git(&place.project)))?;
     let engine = |settings: &Settings| {

@@ -6,7 +6,6 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::driver::without_secrets;
-use crate::engine::run::LEASE;
 use crate::engine::{Engine, Proposal};
 use crate::event::Body;
 use crate::export::{Commit, Export, exports};
@@ -32,9 +31,8 @@ impl Engine {
         if self.parts.exporter.is_none() || before.owed().next().is_none() {
             return Ok(Vec::new());
         }
-        let ctx = self.ctx().for_deployment(deployment).with_cancel(cancel.clone());
-        let lease =
-            self.parts.store.lease(&ctx, &deployment.to_string(), &self.parts.holder(), LEASE).await?;
+        let (ctx, lease) = self.lease(deployment, &self.parts.holder(), cancel).await?;
+        let ctx = ctx.with_cancel(cancel.clone());
         let tried = match self.state(deployment).await {
             Ok(state) => self.export_owed(&ctx, &lease, state).await,
             Err(error) => Err(error),

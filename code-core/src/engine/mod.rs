@@ -23,6 +23,7 @@ mod run;
 pub mod scheduler;
 #[cfg(test)]
 mod tests;
+mod tied;
 mod verify;
 
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Approval, Checked, Policy, trusted_plan};
 use crate::engine::driver::Driver;
+use crate::engine::tied::under;
 use crate::engine::{Engine, Planned};
 use crate::event::{Body, Decision, Event, Outcome};
 use crate::plan::Plan;
@@ -48,9 +49,8 @@ impl Engine {
         planned.plan.check()?;
         self.is_ours(planned)?;
         let deployment = planned.plan.deployment.clone();
-        let ctx = self.ctx().for_deployment(&deployment);
         let holder = self.parts.holder();
-        let lease = self.parts.store.lease(&ctx, &deployment.to_string(), &holder, LEASE).await?;
+        let (ctx, lease) = self.lease(&deployment, &holder, cancel).await?;
         let begun = self.begin(&ctx, &lease, planned, approval, holder).await;
         self.finish(ctx, lease, begun, cancel).await
     }
@@ -93,11 +93,23 @@ impl Engine {
         let state = self.state(deployment).await?;
         let Some(run) = state.resumable_run() else { return Ok(None) };
         self.may_go_on(run, decision)?;
-        let ctx = self.ctx().for_deployment(deployment);
         let holder = self.parts.holder();
-        let lease = self.parts.store.lease(&ctx, &deployment.to_string(), &holder, LEASE).await?;
+        let (ctx, lease) = self.lease(deployment, &holder, cancel).await?;
         let begun = self.begin_again(&ctx, &lease, deployment, decision, holder).await;
         self.finish(ctx, lease, begun, cancel).await.map(Some)
+    }
+
+    /// The lease of a deployment, and the surroundings for all that is done under it.
+    pub(super) async fn lease(
+        &self,
+        deployment: &Deployment,
+        holder: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(Ctx, Lease)> {
+        let ctx = self.ctx().for_deployment(deployment);
+        let waiting = ctx.clone().with_cancel(cancel.clone());
+        let lease = self.parts.store.lease(&waiting, &deployment.to_string(), holder, LEASE).await?;
+        Ok((under(&lease, ctx), lease))
     }
 
     /// Everything between the lease and the first step of a run that goes on.

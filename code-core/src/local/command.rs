@@ -13,12 +13,17 @@
 //! this process dies, by whatever signal, the pipe ends and the guard does what the supervisor would have
 //! done. As long as the guard is not reaped, the number of the group cannot become another group's.
 //!
+//! What the command is tied to (a lock) is an open file of the guard's, not of the command's: when this process
+//! dies it stays open until nothing else of the group is left, and a daemon that left the group does not hold it.
+//!
 //! What left the group (`setsid`) is not reached: a daemon of a tool goes on.
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -28,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::host::{self, Command, Output};
+use crate::host::{self, Command, Output, Tie};
 use crate::{Error, ErrorKind, Result};
 
 /// The most that is kept of each output; the rest is read and left.
@@ -97,7 +102,9 @@ async fn supervise(
     tell: mpsc::Sender<String>,
 ) -> Result<Output> {
     let failed = |error: io::Error| spawn_error(&command, error);
-    let group = Group::new(grace).map_err(failed)?;
+    // For as long as this task: also when the caller is gone, the command is what they are held for.
+    let held: Vec<_> = command.ties.iter().filter_map(Tie::open).collect();
+    let group = Group::new(grace, &held).map_err(failed)?;
     let mut child = spawn(&command, inherited, &group).map_err(failed)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut output = Output::default();
@@ -248,9 +255,47 @@ fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
-/// What the guard does: nothing until its input ends, then what the supervisor would have done. `0` is its
-/// own group; it ignores what it is sent itself but the last.
-const GUARD: &str = r#"trap "" HUP INT QUIT TERM; read -r _; kill -INT 0; sleep "$1"; kill -KILL 0"#;
+/// What the guard does: nothing until its input ends, then what the supervisor would have done. `0` is its own
+/// group, `$$` itself and so the number of the group; it ignores what it is sent itself but the last. `$1` is the
+/// grace in hundredths of a second, as `now` is since boot (proc_uptime(5)). What it holds open are its outputs, which
+/// it puts where nothing writes to them. Where the system tells nothing of its processes (proc_pid_stat(5)), all of
+/// the grace passes.
+///
+/// `others` sends a signal to everybody else in the group, and says whether there is anybody: a dead process that
+/// nobody has taken away yet (`Z`, `X`) is nobody. What follows the last parenthesis of its line are its state, its
+/// parent and its group.
+const GUARD: &str = r#"
+exec 3>&1 4>&2 >/dev/null 2>&1
+trap "" HUP INT QUIT TERM
+others() {
+    found=1
+    for stat in /proc/[0-9]*/stat; do
+        read -r line <"$stat" || continue
+        pid=${line%% *}
+        set -- "$1" ${line##*) }
+        case "$pid $2 $4" in
+        "$$ "* | *" "[ZX]" "*) ;;
+        *" $$") found=0 && kill -"$1" "$pid" ;;
+        esac
+    done
+    return $found
+}
+now() {
+    read -r now rest </proc/uptime
+    now=${now%.*}${now#*.}
+}
+read -r _
+kill -INT 0
+[ -r /proc/$$/stat ] || { sleep $(($1 / 100)) && kill -KILL 0; }
+now
+end=$((now + $1))
+while [ $now -lt $end ] && others 0; do
+    sleep 0.1
+    now
+done
+while others KILL; do sleep 0.1; done
+kill -KILL 0
+"#;
 
 /// A process group with its guard; dropping it kills all that is in it.
 struct Group {
@@ -260,15 +305,24 @@ struct Group {
 }
 
 impl Group {
-    fn new(grace: Duration) -> io::Result<Group> {
+    /// A group whose guard has these open, too.
+    fn new(grace: Duration, held: &[Arc<dyn AsFd + Send + Sync>]) -> io::Result<Group> {
+        // A child gets no other open files than these three.
+        let [stdout, stderr] = match held {
+            [] => [Stdio::null(), Stdio::null()],
+            [one] => [kept(one)?, Stdio::null()],
+            [one, two] => [kept(one)?, kept(two)?],
+            _ => return Err(io::Error::other("it is tied to more than two things")),
+        };
+        let hundredths = grace.as_millis().div_ceil(10);
         let guard = tokio::process::Command::new("/bin/sh")
-            .args(["-c", GUARD, "guard", &grace.as_secs().to_string()])
+            .args(["-c", GUARD, "guard", &hundredths.to_string()])
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -291,4 +345,9 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The same open file for the guard.
+fn kept(open: &Arc<dyn AsFd + Send + Sync>) -> io::Result<Stdio> {
+    open.as_fd().try_clone_to_owned().map(Stdio::from)
 }

@@ -6,12 +6,15 @@
 //! ```
 //!
 //! A holder that is stopped still holds: it may go on at any moment. One that is dead holds nothing, since
-//! the system closed its files. The lock file itself stays: it is the lock on it that counts.
+//! the system closed its files; but the guards of its commands have the lock open as well (see `command`), so
+//! that it is free when the last of them is gone. The lock file itself stays: it is the lock on it that counts.
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -20,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::disk::Disk;
 use super::journal::{self, Hash, Place};
 use super::log::io_error;
+use crate::host::Tie;
 use crate::store::{self, Seq};
 use crate::{Digest, Result};
 
@@ -32,6 +36,9 @@ pub(super) struct Holder {
     pub(super) user: String,
     /// The process.
     pub(super) pid: u32,
+    /// When the system says that it began: another process may have the same number later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) started: Option<u64>,
     /// The program that it runs.
     pub(super) command: String,
     /// Since when.
@@ -39,7 +46,30 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    fn name(&self) -> String {
+    /// This process, as this person, from now on.
+    pub(super) fn this(holder: &str, user: String, command: String, since: Timestamp) -> Holder {
+        let pid = std::process::id();
+        let started = process(pid).map(|(_, started)| started);
+        Holder { holder: holder.to_owned(), user, pid, started, command, since }
+    }
+
+    /// Whether the process is gone, or dead and not taken away yet: then only its commands are left.
+    pub(super) fn is_gone(&self) -> bool {
+        match process(self.pid) {
+            Some((state, started)) => {
+                matches!(state, 'Z' | 'X') || self.started.is_some_and(|then| then != started)
+            }
+            // Where there is no list of processes, nobody is said to be gone.
+            None => process(std::process::id()).is_some(),
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        !self.is_gone() && process(self.pid).is_some_and(|(state, _)| matches!(state, 'T' | 't'))
+    }
+
+    /// For a person: who it is, and what is known of it beside that.
+    pub(super) fn name(&self) -> String {
         let mut extras = Vec::new();
         if !self.holder.contains(&self.user) {
             extras.push(self.user.clone());
@@ -50,7 +80,7 @@ impl Holder {
         if !self.holder.contains(&self.command) {
             extras.push(format!("`{}`", self.command));
         }
-        if is_stopped(self.pid) {
+        if self.is_stopped() {
             extras.push("stopped".to_owned());
         }
         if extras.is_empty() {
@@ -61,16 +91,24 @@ impl Holder {
     }
 }
 
-/// A lock that is held; dropping it lets it go.
+/// A lock that is held. Dropping it lets it go, as soon as nothing that is tied to it is left.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    file: File,
+    file: Arc<Locked>,
+}
+
+/// What came of trying to take a lock.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Mine(Lock),
+    /// Somebody else has it: as they said, if they did.
+    By(Option<Holder>),
 }
 
 impl Lock {
-    /// Takes the lock, or says who holds it and for how long.
-    pub(super) fn take(path: &Path, deployment: &str, holder: &Holder) -> Result<Lock> {
+    /// Takes the lock, or says who has it.
+    pub(super) fn take(path: &Path, holder: &Holder) -> Result<Taken> {
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -81,72 +119,104 @@ impl Lock {
                 .map_err(|error| io_error("lock", path, error))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => return Err(locked(path, deployment, holder.since)),
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Taken::By(said(path))),
                 Err(error) => return Err(io_error("lock", path, error.into())),
             }
-            let lock = Lock { path: path.to_owned(), file };
+            let lock = Lock { path: path.to_owned(), file: Arc::new(Locked(file)) };
             // Somebody may have removed the file between the two: then another one is the lock now.
             if lock.is_held() {
-                lock.say(holder).map_err(|error| io_error("lock", path, error))?;
-                return Ok(lock);
+                lock.say(&serde_json::to_vec(holder).unwrap_or_default())
+                    .map_err(|error| io_error("lock", path, error))?;
+                return Ok(Taken::Mine(lock));
             }
         }
+    }
+
+    /// What keeps it from being free.
+    pub(super) fn tie(&self) -> Tie {
+        Tie::to(&self.file)
     }
 
     /// Whether the lock is still the one that others would find.
     pub(super) fn is_held(&self) -> bool {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        match (self.file.metadata(), std::fs::metadata(&self.path)) {
+        match (self.file.0.metadata(), std::fs::metadata(&self.path)) {
             (Ok(mine), Ok(theirs)) => id(mine) == id(theirs),
             _ => false,
         }
     }
 
-    /// Only for people to read, so it need not be durable.
-    fn say(&self, holder: &Holder) -> io::Result<()> {
+    /// For others to read while it is held, so it need not be durable.
+    fn say(&self, text: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
-        let text = serde_json::to_vec(holder)?;
-        self.file.set_len(0)?;
-        self.file.write_all_at(&text, 0)
+        self.file.0.set_len(0)?;
+        self.file.0.write_all_at(text, 0)
     }
 }
 
 impl Drop for Lock {
+    /// Nobody holds it any more, but what is tied to it may go on for a while.
+    fn drop(&mut self) {
+        if self.is_held() {
+            // Whoever reads an old name waits as well, or is refused and tries again.
+            let _ = self.say(b"");
+        }
+    }
+}
+
+/// The locked file.
+#[derive(Debug)]
+struct Locked(File);
+
+impl AsFd for Locked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Locked {
     /// Closing the file is not enough: a child that another thread is about to start has a copy of it from its
     /// fork to its exec, and the lock would live as long as that. An unlock lets go for all copies.
     fn drop(&mut self) {
         // What fails here ends with the process at the latest.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
-fn locked(path: &Path, deployment: &str, now: Timestamp) -> crate::Error {
-    let holder: Option<Holder> =
-        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    match holder {
-        Some(holder) => {
-            let pid = holder.pid;
-            let error = store::locked(deployment, &holder.name(), now.duration_since(holder.since))
-                .with("pid", pid.to_string());
-            if !is_stopped(pid) {
-                return error;
-            }
-            // A plain `kill` waits until it goes on.
-            error.help(format!(
-                "it was stopped: `kill -CONT {pid}` lets it go on; `kill -KILL {pid}` ends it, and the same \
-                 command takes up what it had begun"
-            ))
-        }
-        // It has the lock and has not said yet who it is.
-        None => store::locked(deployment, "another process", jiff::SignedDuration::ZERO),
-    }
+/// Who a lock file says has the lock; nobody where they have not said it yet, or have let go of it.
+fn said(path: &Path) -> Option<Holder> {
+    std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
-/// Whether a process is stopped (proc_pid_stat(5): state `T` or `t`).
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+/// The error of a lock that somebody else has, or that is kept by what they left.
+pub(super) fn locked(deployment: &str, holder: Option<&Holder>, now: Timestamp) -> crate::Error {
+    let Some(holder) = holder else {
+        return store::locked(deployment, "another process", jiff::SignedDuration::ZERO);
+    };
+    let (pid, held) = (holder.pid, now.duration_since(holder.since));
+    if holder.is_gone() {
+        let left = format!("a command that {} left behind", holder.name());
+        return store::locked(deployment, &left, held).with("pid", pid.to_string()).help(
+            "see what still runs (`ps -ef`), and end it: the same command then takes up what was begun",
+        );
+    }
+    let error = store::locked(deployment, &holder.name(), held).with("pid", pid.to_string());
+    if !holder.is_stopped() {
+        return error;
+    }
+    // A plain `kill` waits until it goes on.
+    error.help(format!(
+        "it was stopped: `kill -CONT {pid}` lets it go on; `kill -KILL {pid}` ends it, and the same \
+         command takes up what it had begun"
+    ))
+}
+
+/// The state of a process and when it began, in ticks since boot (proc_pid_stat(5): fields 3 and 22).
+fn process(pid: u32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before it stands in parentheses and may hold anything, parentheses too.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    Some((fields.first()?.chars().next()?, fields.get(19)?.parse().ok()?))
 }
 
 /// What is remembered of a log beside it.
@@ -212,22 +282,52 @@ impl Head {
 mod tests {
     use super::*;
 
+    fn holder() -> Holder {
+        Holder::this("ann", "ann".into(), "deploy".into(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn take(path: &Path) -> Result<Lock, Option<Holder>> {
+        match Lock::take(path, &holder()).unwrap() {
+            Taken::Mine(lock) => Ok(lock),
+            Taken::By(holder) => Err(holder),
+        }
+    }
+
     #[test]
     fn a_copy_in_a_child_that_starts_does_not_keep_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
-        let holder = Holder {
-            holder: "ann".into(),
-            user: "ann".into(),
-            pid: 1,
-            command: "deploy".into(),
-            since: Timestamp::UNIX_EPOCH,
-        };
-        let lock = Lock::take(&path, "shop/staging", &holder).unwrap();
-        assert_eq!(Lock::take(&path, "shop/staging", &holder).unwrap_err().code(), "store::locked");
-        let copy = lock.file.try_clone().unwrap();
+        let lock = take(&path).unwrap();
+        assert_eq!(take(&path).unwrap_err().unwrap().pid, std::process::id());
+        let copy = lock.file.0.try_clone().unwrap();
         drop(lock);
-        Lock::take(&path, "shop/staging", &holder).unwrap();
+        take(&path).unwrap();
         drop(copy);
+    }
+
+    #[test]
+    fn what_is_tied_to_it_keeps_the_lock_and_nobody_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let lock = take(&path).unwrap();
+        let tie = lock.tie();
+        let open = tie.open().unwrap();
+        drop(lock);
+        assert!(take(&path).unwrap_err().is_none(), "who let go of it is not named");
+        drop(open);
+        assert!(tie.open().is_none());
+        take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_holder_is_known_by_its_process() {
+        let me = holder();
+        assert!(me.started.is_some() && !me.is_gone() && !me.is_stopped());
+        assert!(Holder { started: me.started.map(|then| then + 1), ..me.clone() }.is_gone(), "another one");
+        // The number of no process (proc(5): pid_max is at most 2^22).
+        assert!(Holder { pid: 1 << 30, started: None, ..me.clone() }.is_gone());
+        let old = serde_json::json!({ "holder": "ann", "user": "ann", "pid": 1, "command": "deploy",
+            "since": "1970-01-01T00:00:00Z" });
+        assert!(!serde_json::from_value::<Holder>(old).unwrap().is_gone(), "one of before it said when");
     }
 }

@@ -230,7 +230,7 @@ fn whole(disk: &disk::Disk, paths: &Paths) -> Bodies {
 
 fn holder() -> Holder {
     let since = jiff::Timestamp::UNIX_EPOCH;
-    Holder { holder: "ann".into(), user: "ann".into(), pid: 1, command: "deploy".into(), since }
+    Holder::this("ann", "ann".into(), "deploy".into(), since)
 }
 
 /// A log of these batches, the place behind each of them, and what is noted at its end.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lease ─▶ Lock (flock) ─▶ Log::open: check all, cut a torn end ─▶ Head: the next fence
+//!          waits for the commands of a holder that was killed, refuses while one lives
 //! append ─▶ one write, one fdatasync: the whole batch, or none of it
 //! read ──▶ Reader: no lock, batch by batch, ends where the good ones end
 //! ```
@@ -11,7 +12,8 @@
 //! caller went away is finished there all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,25 +22,29 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 
 use super::disk::Disk;
-use super::lock::{Head, Holder, Lock};
+use super::lock::{self, Head, Holder, Lock, Taken};
 use super::log::{self, Cut, Log, Next, Reader, io_error};
 use super::repair::{self, Repaired, Trouble};
 use crate::event::Event;
 use crate::store::{self, Lease, Seq, StateStore};
 use crate::{Ctx, Deployment, Error, ErrorKind, Layout, Result};
 
+/// How long a lease waits for what a killed holder left running: a host's grace, and a margin for a busy machine.
+const ORPHANS: Duration = Duration::from_secs(30);
+/// How often it looks whether that is gone.
+const LOOK: Duration = Duration::from_millis(50);
 /// How many events a reader takes from the disk at once, or a little more.
 const CHUNK: usize = 256;
 
 /// Keeps events in append-only logs on this machine.
 ///
-/// A lease is a lock of the operating system: it has no time limit, is free at once when its holder is gone,
-/// and is never taken from one that is only stopped.
-#[derive(Debug)]
+/// A lease is a lock of the operating system: it has no time limit, is free when its holder and the commands that
+/// it ran are gone, and is never taken from one that is only stopped.
 pub struct LocalStore {
     dir: PathBuf,
     held: Mutex<BTreeMap<String, Arc<Mutex<Writer>>>>,
     cuts: Arc<Mutex<Vec<Cut>>>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A lease of this store, with what it needs to write.
@@ -54,7 +60,15 @@ struct Writer {
 impl LocalStore {
     /// The journals of a state directory; nothing is made before the first lease.
     pub fn new(layout: &Layout) -> LocalStore {
-        LocalStore { dir: layout.journals(), held: Mutex::default(), cuts: Arc::default() }
+        let tell = Box::new(|_: &str| {});
+        LocalStore { dir: layout.journals(), held: Mutex::default(), cuts: Arc::default(), tell }
+    }
+
+    /// With somebody to be told, in a sentence, what a lease waits for.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> LocalStore {
+        self.tell = Box::new(tell);
+        self
     }
 
     /// The torn writes that leases of this store found and cut off, for the front to tell.
@@ -86,8 +100,8 @@ impl LocalStore {
     ) -> Result<Option<Repaired>> {
         let (paths, name) = (self.paths(deployment)?, deployment.to_owned());
         let holder = holding(ctx, holder);
+        let lock = self.lock(ctx, &paths, deployment, &holder).await?;
         blocking(move || {
-            let lock = Lock::take(&paths.lock, &name, &holder)?;
             let repaired = repair::repair(&Disk::Real, &paths, &name, before, &holder);
             drop(lock);
             repaired
@@ -95,10 +109,42 @@ impl LocalStore {
         .await
     }
 
+    /// Takes the lock of a deployment. What was run under it and is still there is waited for; a holder is not.
+    async fn lock(&self, ctx: &Ctx, paths: &Paths, deployment: &str, holder: &Holder) -> Result<Lock> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let (path, me) = (paths.lock.clone(), holder.clone());
+            let other = match blocking(move || Lock::take(&path, &me)).await? {
+                Taken::Mine(lock) => return Ok(lock),
+                Taken::By(other) => other,
+            };
+            let lives = other.as_ref().is_some_and(|other| !other.is_gone());
+            if lives || waited >= ORPHANS || ctx.cancel().is_cancelled() {
+                return Err(lock::locked(deployment, other.as_ref(), holder.since));
+            }
+            // Who let go of it a moment ago, or has not said yet who it is, is not worth a word.
+            if let Some(gone) = other.filter(|_| waited.is_zero()) {
+                let who = gone.name();
+                tracing::warn!(deployment, holder = who, "waiting for the commands of a holder that is gone");
+                (self.tell)(&format!(
+                    "waiting for the commands that {who} left behind in {deployment} to end"
+                ));
+            }
+            ctx.host().sleep(LOOK).await;
+            waited += LOOK;
+        }
+    }
+
     fn paths(&self, deployment: &str) -> Result<Paths> {
         let name = Layout::slug(&deployment.parse::<Deployment>()?);
         let path = |extension: &str| self.dir.join(format!("{name}.{extension}"));
         Ok(Paths { log: path("log"), lock: path("lock"), head: path("head") })
+    }
+}
+
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalStore").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +162,10 @@ impl StateStore for LocalStore {
         let paths = self.paths(deployment)?;
         let holder = holding(ctx, holder);
         let name = deployment.to_owned();
-        let (writer, cut) = blocking(move || take(&paths, name, &holder)).await?;
+        let dir = self.dir.clone();
+        blocking(move || make_dir(&dir)).await?;
+        let lock = self.lock(ctx, &paths, deployment, &holder).await?;
+        let (writer, cut) = blocking(move || begin(&paths, name, &holder, lock)).await?;
         if let Some(cut) = cut {
             tracing::warn!(
                 deployment = cut.deployment,
@@ -200,15 +249,16 @@ impl StateStore for LocalStore {
     }
 }
 
-/// Takes the lock of a deployment, and makes its log ready to be written.
-fn take(paths: &Paths, deployment: String, holder: &Holder) -> Result<(Writer, Option<Cut>)> {
-    let dir = paths.lock.parent().unwrap_or(&paths.lock);
+fn make_dir(dir: &Path) -> Result<()> {
     let elsewhere = "choose a state directory that you may write: `--state DIR`";
     let failed = |error| io_error("make the directory of", dir, error).help(elsewhere);
-    Disk::Real.make_dir(dir).map_err(failed)?;
-    let lock = Lock::take(&paths.lock, &deployment, holder)?;
+    Disk::Real.make_dir(dir).map_err(failed)
+}
+
+/// Makes the log of a deployment ready for whoever has its lock.
+fn begin(paths: &Paths, deployment: String, holder: &Holder, lock: Lock) -> Result<(Writer, Option<Cut>)> {
     let (log, fence, cut) = ready(&Disk::Real, paths, &deployment)?;
-    let lease = Lease { deployment, holder: holder.holder.clone(), fence };
+    let lease = Lease { deployment, holder: holder.holder.clone(), fence, tie: Some(lock.tie()) };
     Ok((Writer { lease, lock: Some(lock), log, head: paths.head.clone() }, cut))
 }
 
@@ -222,13 +272,7 @@ pub(super) fn ready(disk: &Disk, paths: &Paths, deployment: &str) -> Result<(Log
 }
 
 fn holding(ctx: &Ctx, holder: &str) -> Holder {
-    Holder {
-        holder: holder.to_owned(),
-        user: ctx.host().user(),
-        pid: std::process::id(),
-        command: program(),
-        since: ctx.host().now(),
-    }
+    Holder::this(holder, ctx.host().user(), program(), ctx.host().now())
 }
 
 /// The events of a log in chunks: one trip to the threads for blocking work each.
@@ -280,7 +324,7 @@ pub(super) fn decode(place: Seq, body: &[u8]) -> Result<Event> {
 }
 
 /// The deployments that have a log with records, or had one, in order.
-fn names(dir: &std::path::Path) -> Result<Vec<String>> {
+fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

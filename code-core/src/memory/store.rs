@@ -93,7 +93,8 @@ impl StateStore for MemoryStore {
             return Err(store::locked(deployment, &held.lease.holder, now.duration_since(held.since)));
         }
         log.fence += 1;
-        let lease = Lease { deployment: deployment.to_owned(), holder: holder.to_owned(), fence: log.fence };
+        let (deployment, holder) = (deployment.to_owned(), holder.to_owned());
+        let lease = Lease { deployment, holder, fence: log.fence, tie: None };
         log.held = Some(Held { lease: lease.clone(), since: now, until: later(now, ttl), ttl });
         Ok(lease)
     }

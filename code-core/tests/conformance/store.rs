@@ -75,7 +75,7 @@ impl Liar {
 }
 
 fn fake(deployment: &str, holder: &str) -> Lease {
-    Lease { deployment: deployment.to_owned(), holder: holder.to_owned(), fence: 99 }
+    Lease { deployment: deployment.to_owned(), holder: holder.to_owned(), fence: 99, tie: None }
 }
 
 #[async_trait]

@@ -1,10 +1,11 @@
 //! A cluster's files: `postgres.data`.
 //!
 //! ```text
-//! DIR.new  ◀── initdb, settings ──  made beside its place, by its owner
-//!    └─ renamed to DIR when it is whole; what a crash left is removed and made again
+//! DIR.new-1  ◀── initdb, settings ──  made beside its place, by its owner
+//!    └─ renamed to DIR when it is whole; what a crash left is removed, and never made use of
 //! ```
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind as Io, Write};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
@@ -152,11 +153,8 @@ async fn make_cluster(
     owner: &Owner,
     password: &Secret,
 ) -> Result<()> {
-    let new = beside(dir, "new");
-    match fs::remove_dir_all(&new) {
-        Err(cause) if cause.kind() != Io::NotFound => return Err(error::files("remove", &new, cause)),
-        _ => {}
-    }
+    // Somebody may still write to what is removed: its name is not used again.
+    let new = beside(dir, &format!("new-{}", remove_unfinished(dir) + 1));
     owner::own_directory(owner, &new)?;
     ctx.say(format!("making a cluster of PostgreSQL {}", programs.version));
     let file = PasswordFile::write(beside(dir, "password"), owner, password)?;
@@ -189,7 +187,10 @@ async fn initdb(
             .user(owner.ids);
         let output = ctx
             .host()
-            .run(ctx.cancel(), command, &|line| ctx.progress(Progress::Line(line.to_owned())))
+            .run(ctx.cancel(), command, &|line| {
+                kill::point("postgres.initdb");
+                ctx.progress(Progress::Line(line.to_owned()));
+            })
             .await?;
         if output.success() {
             return Ok(());
@@ -250,14 +251,30 @@ fn beside(dir: &Path, what: &str) -> PathBuf {
     dir.with_file_name(name)
 }
 
+/// Removes the clusters beside this one's place that were never finished, as far as it can; gives the highest of
+/// their numbers.
+fn remove_unfinished(dir: &Path) -> u64 {
+    let begins = beside(dir, "new-");
+    let (Some(parent), Some(begins)) = (dir.parent(), begins.file_name()) else { return 0 };
+    let number = |name: &OsStr| name.to_str()?.strip_prefix(begins.to_str()?)?.parse::<u64>().ok();
+    let mut highest = 0;
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if let Some(number) = number(&entry.file_name()) {
+            highest = highest.max(number);
+            // The next one who makes or deletes a cluster tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    highest
+}
+
 pub(super) async fn delete(ctx: &Ctx, prior: &Live) -> Result<()> {
     let Data { dir, superuser_password, .. } = Data::read(&prior.was)?;
     ctx.say(format!("deleting {}", dir.display()));
-    for path in [beside(&dir, "new"), dir] {
-        match fs::remove_dir_all(&path) {
-            Err(cause) if cause.kind() != Io::NotFound => return Err(error::files("delete", &path, cause)),
-            _ => {}
-        }
+    remove_unfinished(&dir);
+    match fs::remove_dir_all(&dir) {
+        Err(cause) if cause.kind() != Io::NotFound => return Err(error::files("delete", &dir, cause)),
+        _ => {}
     }
     ctx.forget_secret(&superuser_password).await
 }

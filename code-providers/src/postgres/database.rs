@@ -7,7 +7,7 @@ use std::time::Duration;
 use code_core::expr::plain;
 use code_core::host::Command;
 use code_core::provider::{Action, Change, Effect, Effects, Live, Observed, Promise, Resource};
-use code_core::{Ctx, Expr, Result, Secret, Want};
+use code_core::{Ctx, Expr, Result, Secret, Want, kill};
 use jiff::SignedDuration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -170,7 +170,9 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
     }
     if database.is_none() {
         ctx.say(format!("making the database {}", wanted.name));
+        kill::point("postgres.database.before");
         run(&client, &render::create_database(&wanted.name, &wanted.user), "make a database").await?;
+        kill::point("postgres.database.after");
     }
     match existing(&client, &wanted).await? {
         (true, Some(oid)) => Ok(live(&want, &wanted, oid, Vec::new())),
@@ -217,14 +219,12 @@ async fn log_in_while(
     }
 }
 
-/// Runs a statement; that something exists already is as good as having made it.
+/// Runs a statement; that something exists already is as good as having made it. A server goes on with a statement
+/// whose client was killed: then the same one that comes meanwhile finds its name taken in the end.
 async fn run(client: &Client, statement: &str, what: &str) -> Result<()> {
+    let exists = [SqlState::DUPLICATE_OBJECT, SqlState::DUPLICATE_DATABASE, SqlState::UNIQUE_VIOLATION];
     match client.batch_execute(statement).await {
-        Err(cause)
-            if matches!(cause.code(), Some(&SqlState::DUPLICATE_OBJECT | &SqlState::DUPLICATE_DATABASE)) =>
-        {
-            Ok(())
-        }
+        Err(cause) if cause.code().is_some_and(|code| exists.contains(code)) => Ok(()),
         done => done.map_err(|cause| error::sql(what, cause)),
     }
 }

@@ -276,7 +276,7 @@ async fn another_server_on_the_port_is_not_taken_for_ours() {
 #[tokio::test]
 async fn what_a_crash_left_is_made_anew_and_nothing_secret_stays_behind() {
     let Some(place) = Place::new().await else { return };
-    let half = place.cluster().with_file_name("cluster.new");
+    let half = place.cluster().with_file_name("cluster.new-7");
     fs::create_dir_all(half.join("base")).unwrap();
     fs::write(half.join("PG_VERSION"), "15").unwrap();
     fs::write(place.cluster().with_file_name("cluster.password"), "old").unwrap();
@@ -287,6 +287,24 @@ async fn what_a_crash_left_is_made_anew_and_nothing_secret_stays_behind() {
     let hba = fs::read_to_string(place.cluster().join("pg_hba.conf")).unwrap();
     assert_eq!(hba, render::HBA);
     assert!(fs::read_to_string(place.cluster().join("postgresql.conf")).unwrap().ends_with(render::CONF));
+}
+
+#[tokio::test]
+async fn what_somebody_still_writes_to_is_in_nobodys_way() {
+    let Some(place) = Place::new().await else { return };
+    let left = place.cluster().with_file_name("cluster.new-1");
+    fs::create_dir_all(&left).unwrap();
+    fs::create_dir_all(place.cluster().with_file_name("cluster.news")).unwrap();
+    let writer = std::thread::spawn({
+        let left = left.clone();
+        // Until the directory is gone.
+        move || (0..100_000).take_while(|n| fs::write(left.join(n.to_string()), "").is_ok()).count()
+    });
+    place.converge(&place.data(), None).await.unwrap();
+    fs::remove_dir_all(left.with_file_name("cluster.news")).expect("it is none of ours");
+    // Removed already, or not: then the writer ends here.
+    let _ = fs::rename(&left, left.with_extension("gone"));
+    writer.join().unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use code_core::host::Command;
+use code_core::host::{Command, Tie};
 use code_core::{Ctx, Error, ErrorKind, Progress, Result};
 
 /// What builds see of the environment beside what the host gives every command: where tools keep their
@@ -42,13 +42,14 @@ const SEEN: [&str; 18] = [
 /// How many lines of output are shown of a failure.
 const LINES: usize = 20;
 
-/// Runs the build command of a release.
+/// Runs the build command of a release, whose lock lives as long as the command.
 pub(super) async fn build(
     ctx: &Ctx,
     argv: &[String],
     source: &Path,
     release: &Path,
     cache: &Path,
+    lock: Tie,
 ) -> Result<()> {
     let [program, args @ ..] = argv else { return Ok(()) };
     let shown = argv.join(" ");
@@ -57,6 +58,7 @@ pub(super) async fn build(
     let in_place = is_cargo && reaches_out(source);
     let mut command =
         Command::new(program).args(args.iter().cloned()).cwd(if in_place { source } else { release });
+    command = command.tied_to(lock);
     for name in SEEN {
         if let Some(value) = ctx.host().env(name) {
             command = command.env(name, value);

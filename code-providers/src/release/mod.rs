@@ -20,9 +20,11 @@ mod snapshot;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use code_core::host::Tie;
 use code_core::provider::{
     Action, Capabilities, Change, Class, Effects, Failed, Health, Live, Observed, Promise, ProviderInfo,
     Resource, Reversal,
@@ -85,11 +87,11 @@ impl ReleaseProvider {
     async fn make(&self, ctx: &Ctx, resource: &Resource) -> Result<Live> {
         let wanted = Wanted::read(resource)?;
         let place = Place::of(ctx.state_dir(), wanted.digest);
-        let _lock = place.lock(ctx).await?;
+        let lock = Arc::new(place.lock(ctx).await?);
         if let Some(live) = place.live() {
             return Ok(live);
         }
-        let made = self.make_at(ctx, resource, &wanted, &place).await;
+        let made = self.make_at(ctx, resource, &wanted, &place, Tie::to(&lock)).await;
         if made.is_err() {
             // What is left is not a release, and the next try begins anew.
             let _ = fs::remove_dir_all(&place.dir);
@@ -97,7 +99,14 @@ impl ReleaseProvider {
         made
     }
 
-    async fn make_at(&self, ctx: &Ctx, resource: &Resource, wanted: &Wanted, place: &Place) -> Result<Live> {
+    async fn make_at(
+        &self,
+        ctx: &Ctx,
+        resource: &Resource,
+        wanted: &Wanted,
+        place: &Place,
+        lock: Tie,
+    ) -> Result<Live> {
         let failed = |error| snapshot::write_failed(&place.dir, error);
         // Left by a run that was killed: there is no file beside it.
         if place.dir.exists() {
@@ -115,7 +124,7 @@ impl ReleaseProvider {
             copy(ctx, wanted, place).await?;
             if let Some(argv) = &wanted.build {
                 let cache = place.cache(ctx, resource);
-                build::build(ctx, argv, Path::new(&wanted.source), &place.dir, &cache).await?;
+                build::build(ctx, argv, Path::new(&wanted.source), &place.dir, &cache, lock).await?;
             }
         }
         kill::point("release.freeze.before");

@@ -249,14 +249,18 @@ fn a_state_directory_that_cannot_be_written_is_told() {
 
 #[test]
 fn a_repair_waits_for_nobody_who_still_holds_the_journal() {
+    use code_core::StateStore;
+    use code_core::local::LocalStore;
     let (world, _) = deployed();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = LocalStore::new(&code_core::Layout::new(world.state()));
+    let ctx = code_core::memory::ctx(&std::sync::Arc::default());
+    let lease = store.lease(&ctx, "shop/staging", "mallory", std::time::Duration::ZERO);
+    let lease = runtime.block_on(lease).unwrap();
     flip(&log(&world), fs::metadata(log(&world)).unwrap().len() / 2);
-    let lock =
-        fs::OpenOptions::new().write(true).open(world.state().join("journal/shop@staging.lock")).unwrap();
-    lock.try_lock().unwrap();
     let refused = world.fails(&["journal", "repair", "--confirm", "shop/staging"], 7, "store::locked");
-    assert!(!refused.out.contains("repaired"), "{refused}");
-    lock.unlock().unwrap();
+    assert!(refused.err.contains("mallory") && !refused.out.contains("repaired"), "{refused}");
+    runtime.block_on(store.release(&ctx, lease)).unwrap();
     until("it can be repaired", || world.run(&["journal", "repair", "--confirm", "shop/staging"]).code == 0);
     world.ok(&["verify"]);
 }

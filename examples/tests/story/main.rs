@@ -22,6 +22,7 @@ mod kills;
 mod liars;
 mod lines;
 mod load;
+mod orphans;
 mod own;
 mod pager;
 mod pause;

@@ -159,7 +159,16 @@ impl World {
 
     /// The stable address of the web app.
     pub(crate) fn url(&self) -> String {
-        let resources = self.resources();
+        Self::address(&self.resources())
+    }
+
+    /// The same, of one deployment of several.
+    pub(crate) fn url_of(&self, environment: &str) -> String {
+        let status = self.json(&["status", "-e", environment]);
+        Self::address(status["data"][0]["resources"].as_array().expect("resources"))
+    }
+
+    fn address(resources: &[Value]) -> String {
         let route = resources.iter().find(|resource| resource["kind"] == "route").expect("a route");
         route["outputs"]["url"].as_str().expect("an address").to_owned()
     }
