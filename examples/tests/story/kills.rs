@@ -8,7 +8,8 @@
 //!               └─ checked: what was wanted is there, nothing twice, nothing orphaned, nothing forgotten
 //! ```
 //!
-//! The points are those of `code_core::kill`, which only builds with the feature `kill-points` have.
+//! The points are those of `code_core::kill`, which only builds with the feature `kill-points` have; a test sees
+//! that each of them is here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -113,9 +114,41 @@ const POINTS: &[(&str, &[&str], &[Act])] = &[
         &["keeper.adopt.before", "keeper.adopt.after"],
         &[Update, ScaleUp, RollBack, ScaleDown, Destroy],
     ),
-    ("database", &["sqlite.make"], &[Deploy]),
+    ("file of a database", &["sqlite.make"], &[Deploy]),
+    (
+        "commit of a cluster",
+        &["postgres.initdb", "postgres.commit.before", "postgres.commit.after"],
+        &[Deploy],
+    ),
+    ("database of a server", &["postgres.database.before", "postgres.database.after"], &[Deploy]),
+    ("repository of the exports", &["git.init"], &[Deploy]),
+    (
+        "export",
+        &["export.before", "git.committed", "git.before-push", "export.after"],
+        &[Deploy, Update, ScaleUp, RollBack, ScaleDown],
+    ),
     ("any moment", &["any moment"], &ACTS),
 ];
+
+/// What makes one world other than the next.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    /// PostgreSQL and not SQLite is its database.
+    postgresql: bool,
+    /// What is rolled out is pushed to a repository beside it.
+    remote: bool,
+}
+
+impl Kind {
+    /// Whether such a world comes to a point.
+    fn has(self, point: &str) -> bool {
+        match point {
+            "git.before-push" => self.remote,
+            _ if point.starts_with("postgres.") => self.postgresql,
+            _ => !(self.postgresql && point.starts_with("sqlite.")),
+        }
+    }
+}
 
 /// Numbers that look random and are the same for a seed (splitmix64, Steele et al. 2014).
 #[derive(Clone)]
@@ -142,13 +175,16 @@ struct Tally {
 
 impl Tally {
     /// The point at which an act is killed: of the kind that was chosen least so far.
-    fn choose(&mut self, act: Act, dice: &mut Dice) -> (&'static str, u64) {
-        let fitting = |(_, _, acts): &&(&str, &[&str], &[Act])| acts.contains(&act);
+    fn choose(&mut self, world: Kind, act: Act, dice: &mut Dice) -> (&'static str, u64) {
+        let fitting = |(_, points, acts): &&(&str, &[&str], &[Act])| {
+            acts.contains(&act) && points.iter().any(|point| world.has(point))
+        };
         let planned = |kind: &str| self.planned.get(kind).copied().unwrap_or_default();
         // Among equals the one that fewest acts come to.
         let kind = POINTS.iter().filter(fitting).min_by_key(|(kind, _, acts)| (planned(kind), acts.len()));
         let (kind, points, _) = kind.expect("a kind");
         let before = *self.planned.entry(kind).and_modify(|n| *n += 1).or_insert(1) - 1;
+        let points: Vec<&'static str> = points.iter().copied().filter(|point| world.has(point)).collect();
         let point = points[before % points.len()];
         // The first time that a process comes there is sure to be.
         let nth = if before < points.len() { 1 } else { 1 + dice.below(3) };
@@ -159,6 +195,22 @@ impl Tally {
     fn kinds(&self) -> usize {
         let hit = |points: &[&str]| points.iter().any(|point| self.killed.contains_key(*point));
         POINTS.iter().filter(|(_, points, _)| hit(points)).count()
+    }
+
+    /// The points that were never hit, each with why.
+    fn missed(&self, postgresql: bool) -> Vec<String> {
+        let mut missed = Vec::new();
+        for (kind, points, _) in POINTS {
+            let planned = self.planned.get(kind).copied().unwrap_or_default();
+            let why = |(at, point): (usize, &&str)| match () {
+                () if !postgresql && point.starts_with("postgres.") => "PostgreSQL is not here",
+                () if at >= planned => "too few kills for all of its kind",
+                () => "the run ended before it came there",
+            };
+            let never = points.iter().enumerate().filter(|(_, point)| !self.killed.contains_key(**point));
+            missed.extend(never.map(|(at, point)| format!("{point}: {}", why((at, point)))));
+        }
+        missed
     }
 
     fn total(&self) -> usize {
@@ -268,31 +320,41 @@ fn without_evidence(world: &World, journal: &[(Seq, Event)]) -> Vec<String> {
 }
 
 /// One world, and how far its deployment is.
-struct Chain<'a> {
+struct Chain {
     world: World,
-    sentence: &'a str,
+    kind: Kind,
+    sentence: String,
     settings: String,
     replicas: usize,
     notes: Vec<String>,
     dice: Dice,
 }
 
-impl<'a> Chain<'a> {
-    fn new(sentence: &'a str, dice: Dice) -> Chain<'a> {
+impl Chain {
+    fn new(kind: Kind, dice: Dice) -> Chain {
         let world = World::new();
+        if kind.remote {
+            let remote = world.path("remote.git").display().to_string();
+            let made = Command::new("git").args(["init", "-q", "--bare", &remote]).status();
+            assert!(made.expect("git runs").success());
+            let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
+            world.write("code.toml", &format!("git = \"file://{remote}\"\n{settings}"));
+        }
         let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
-        Chain { world, sentence, settings, replicas: 1, notes: Vec::new(), dice }
+        let engine = if kind.postgresql { "PostgreSQL" } else { "SQLite" };
+        let sentence = format!("Deploy a web app with a {engine} database to staging");
+        Chain { world, kind, sentence, settings, replicas: 1, notes: Vec::new(), dice }
     }
 
     /// One act, killed and gone on with until it ends; checked. Stops where enough was killed.
     fn act(&mut self, act: Act, tally: &Mutex<Tally>) {
-        let (point, nth) = tally.lock().unwrap().choose(act, &mut self.dice);
+        let (point, nth) = tally.lock().unwrap().choose(self.kind, act, &mut self.dice);
         let about = format!("{act:?}, killed at {point} ({nth})");
         let web =
             |more: &str| self.settings.replace("[components.web]\n", &format!("[components.web]\n{more}\n"));
         let mut held = None;
         let (args, good): (&[&str], i32) = match act {
-            Deploy => (&[self.sentence], 0),
+            Deploy => (&[&self.sentence.clone()], 0),
             Update => {
                 self.world.write("code.toml", &web("env = { COLOUR = \"blue\" }"));
                 (&["update the web app in staging"], 0)
@@ -397,6 +459,10 @@ impl<'a> Chain<'a> {
             until("nothing runs any more", || world.own_processes().is_empty());
             assert!(try_http(url.expect("an address"), "GET", "/", "").is_err(), "{story:#?}");
             assert!(world.state().join("data").is_dir(), "{story:#?}");
+            // What was rolled out is exported, at the latest when somebody asks for it.
+            world.ok(&["push"]);
+            let state = State::fold(&self::journal(world));
+            assert_eq!(state.owed().count(), 0, "{story:#?}");
             return;
         }
         if world.keepers().is_empty() {
@@ -454,6 +520,8 @@ fn killed_at_every_kind_of_point_it_goes_on() {
     let seed = number("KILL_SEED").unwrap_or(1);
     let tally = Mutex::new(Tally { dice: seed, ..Tally::default() });
     let postgresql = has_postgresql();
+    let without = |points: &[&str]| !postgresql && points.iter().all(|point| point.starts_with("postgres."));
+    let all_kinds = POINTS.iter().filter(|(_, points, _)| !without(points)).count();
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..WORLDS {
@@ -461,7 +529,7 @@ fn killed_at_every_kind_of_point_it_goes_on() {
                 loop {
                     let number = {
                         let mut tally = tally.lock().unwrap();
-                        let enough = tally.total() >= count && tally.kinds() == POINTS.len();
+                        let enough = tally.total() >= count && tally.kinds() == all_kinds;
                         // What cannot be hit must not be tried forever.
                         if enough || tally.runs > 3 * count || failures.lock().unwrap().len() > 5 {
                             return;
@@ -469,10 +537,10 @@ fn killed_at_every_kind_of_point_it_goes_on() {
                         tally.dice += 1;
                         tally.dice
                     };
-                    let engine = if postgresql && (number - seed) % 6 == 1 { "PostgreSQL" } else { "SQLite" };
-                    let sentence = format!("Deploy a web app with a {engine} database to staging");
+                    let world = number - seed;
+                    let kind = Kind { postgresql: postgresql && world % 3 == 1, remote: world % 2 == 1 };
                     let chain = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                        let mut chain = Chain::new(&sentence, Dice(number));
+                        let mut chain = Chain::new(kind, Dice(number));
                         ACTS.into_iter().for_each(|act| chain.act(act, &tally));
                     }));
                     if chain.is_err() {
@@ -500,6 +568,7 @@ fn killed_at_every_kind_of_point_it_goes_on() {
         POINTS.len(),
         all.len()
     );
+    tally.missed(postgresql).iter().for_each(|missed| println!("never killed at {missed}"));
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "worlds {failures:?} of seed {seed}: what went wrong is above");
     println!(
@@ -507,6 +576,34 @@ fn killed_at_every_kind_of_point_it_goes_on() {
         tally.total()
     );
     if count >= COUNT {
-        assert_eq!(kinds, POINTS.len(), "each kind of point was hit");
+        assert_eq!(kinds, all_kinds, "each kind of point was hit");
     }
+}
+
+#[test]
+fn every_point_is_one_to_be_killed_at() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut left =
+        vec![root.join("code-core/src"), root.join("code-providers/src"), root.join("examples/deploy")];
+    let mut points = BTreeSet::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("code-core/src/kill.rs")
+        {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let calls = text.split("kill::point").skip(1).filter_map(|call| call.split('"').nth(1));
+            points.extend(calls.map(str::to_owned));
+        }
+    }
+    assert!(points.len() > 20, "they are found: {points:?}");
+    let known = |point: &str| {
+        let (begin, end) = point.split_once("{}").unwrap_or((point, ""));
+        let fits = |one: &str| {
+            one.starts_with(begin) && one.ends_with(end) && (point.contains("{}") || one == point)
+        };
+        POINTS.iter().any(|(_, points, _)| points.iter().any(|one| fits(one)))
+    };
+    let unknown: Vec<_> = points.iter().filter(|point| !known(point)).collect();
+    assert!(unknown.is_empty(), "add them to POINTS: {unknown:?}");
 }
