@@ -18,6 +18,7 @@ mod gate;
 mod git;
 mod journal;
 mod keeper;
+mod kept;
 mod kills;
 mod liars;
 mod lines;

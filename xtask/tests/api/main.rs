@@ -27,8 +27,10 @@ const CRATES: [&str; 5] = ["code-core", "code-monitor", "code-nlp", "code-provid
 fn the_lists_of_the_public_api_are_those_of_the_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut changed = String::new();
+    let mut types = Vec::new();
     for name in CRATES {
         let lines = list::list(&tree::Tree::read(&name.replace('-', "_"), &root.join(name).join("src")));
+        types.extend(lines.iter().filter_map(|line| type_in(line)).map(str::to_owned));
         let path = root.join("docs/api").join(format!("{name}.txt"));
         let listed = fs::read_to_string(&path).unwrap_or_default();
         if std::env::var_os("UPDATE_API").is_some() {
@@ -43,10 +45,40 @@ fn the_lists_of_the_public_api_are_those_of_the_code() {
             changed.push_str(&format!("+ {line}\n"));
         }
     }
+    let path = root.join("examples/tests/library/types.rs");
+    let text = assertions(&types);
+    if std::env::var_os("UPDATE_API").is_some() {
+        fs::write(&path, &text).unwrap();
+    } else if fs::read_to_string(&path).unwrap_or_default() != text {
+        changed.push_str("~ examples/tests/library/types.rs\n");
+    }
     assert!(
         changed.is_empty(),
         "the public API has changed; where that is meant, `cargo xtask tidy --fix` writes it down:\n{changed}"
     );
+}
+
+/// The type that a line declares, where it has no parameters and is there by default.
+fn type_in(line: &str) -> Option<&str> {
+    const OPTIONAL: [&str; 4] = ["conformance", "kill-points", "sim", "tera"];
+    let (path, what) = line.split_once(": ")?;
+    let what = what.trim_start_matches("#[non_exhaustive] ");
+    let what = what.strip_prefix("struct").or_else(|| what.strip_prefix("enum"))?;
+    let optional = OPTIONAL.iter().any(|feature| line.contains(&format!("feature = \"{feature}\"")));
+    (!what.starts_with('<') && !optional).then_some(path)
+}
+
+/// A program that compiles where each of these types is `Send` and `Sync`.
+fn assertions(types: &[String]) -> String {
+    let mut text = String::from(
+        "//! Every public type without parameters is `Send` and `Sync`: this compiles. `cargo xtask tidy --fix` writes it.\n\n\
+         fn is<T: Send + Sync>() -> usize {\n    1\n}\n\n\
+         /// How many there are.\n#[rustfmt::skip]\npub(crate) fn all() -> usize {\n    [\n",
+    );
+    for path in types {
+        text.push_str(&format!("        is::<{path}>(),\n"));
+    }
+    text + "    ]\n    .iter()\n    .sum()\n}\n"
 }
 
 /// What is listed of a crate with this one file.
