@@ -1,5 +1,6 @@
-//! The nouns, the boundary traits and the engine of CODE, the Claude-Optimized Deployment Engine: from a
-//! request to a running, observed, reversible deployment.
+#![doc = include_str!("../README.md")]
+//!
+//! # The map
 //!
 //! ```text
 //! Request ──IntentParser──▶ Intent ──resolve──▶ Spec ──Scanners──▶ Reports
@@ -21,42 +22,6 @@
 //! | [`memory`] [`local`] | implementations of every trait in memory, and those of this machine |
 //! | `conformance` | the rules of each boundary trait, as tests for any implementation (feature `conformance`) |
 //! | [`graph`] [`expr`] [`id`] [`error`] [`redact`] [`layout`] [`diagnostic`] [`ctx`] | what everything uses |
-//!
-//! # Example
-//!
-//! An engine on the memory implementations plans and carries out a spec:
-//!
-//! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> code_core::Result<()> {
-//! use std::{collections::BTreeSet, sync::Arc};
-//! use code_core::{checks::{Approval, How}, engine::Proposal, event::Outcome, memory::*, spec::Spec, Engine};
-//!
-//! let world = World::new();
-//! let engine = Engine::builder()
-//!     .state_dir("/tmp/example")
-//!     .host(Arc::new(MemoryHost::new()))
-//!     .secrets(Arc::new(MemorySecrets::new()))
-//!     .store(Arc::new(MemoryStore::new()))
-//!     .provider(Arc::new(MemoryProvider::new(world.clone())))
-//!     .recipe(Arc::new(MemoryRecipe))
-//!     .build()?;
-//!
-//! let spec: Spec = serde_json::from_value(serde_json::json!({
-//!     "version": 1, "application": "shop", "environment": "staging",
-//!     "components": [{"name": "web", "kind": "web"}],
-//! })).unwrap();
-//! let planned = engine.plan(&Proposal::of(spec, Default::default())?, &BTreeSet::new()).await?;
-//! assert_eq!(planned.plan.steps.len(), 2);
-//! assert_eq!(planned.plan.way_back().len(), 2);
-//!
-//! let ctx = engine.ctx();
-//! let (by, at) = (ctx.host().user(), ctx.host().now());
-//! let approval = Approval { plan: planned.plan.id, by, at, how: How::Program };
-//! let finished = engine.apply(&planned, approval, ctx.cancel()).await?;
-//! assert_eq!(finished.outcome, Outcome::Succeeded);
-//! assert_eq!(world.all().len(), 2);
-//! # Ok(()) }
-//! ```
 
 pub mod approver;
 pub mod checks;
