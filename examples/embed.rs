@@ -64,6 +64,6 @@ impl Approver for Careful {
     }
 
     async fn decide(&self, ctx: &Ctx, _: &Run) -> Result<Option<Decided>> {
-        Ok(Some(Decided { by: ctx.host().user(), decision: Decision::RollBack }))
+        Ok(Some(Decided { by: ctx.host().user(), answer: Decision::RollBack.into() }))
     }
 }

@@ -32,7 +32,7 @@ fn fan(_: usize) -> Edges {
 
 fn scheduler(graph: &Graph) -> Scheduler {
     let nodes = (0..graph.len())
-        .map(|i| Node { provider: i % 3, duration: (i % 7) as f64, reversible: true })
+        .map(|i| Node { provider: i % 3, duration: (i % 7) as f64, reversible: true, begun_before: false })
         .collect();
     let limits =
         Limits { total: 64, cpu: 8, providers: vec![(32, Class::Io), (16, Class::Mixed), (8, Class::Cpu)] };

@@ -26,6 +26,7 @@ pub fn plan(steps: u32) -> Result<Plan> {
             change: Change::create(&resource, Effects::one(Action::Create, address.as_str())),
             needs: i.checked_sub(2).map(StepId).into_iter().collect(),
             symbolic: None,
+            begun_before: false,
         });
     }
     let plan = Plan {
@@ -38,6 +39,7 @@ pub fn plan(steps: u32) -> Result<Plan> {
         delete_budget: 10,
         delete_data: Default::default(),
         rollback: None,
+        follows: None,
         origins: Default::default(),
         chain: Chain::default(),
         base: Seq::START,

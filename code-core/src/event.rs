@@ -300,7 +300,8 @@ impl OnFailure {
 
 /// What a person has decided about a run that failed or was interrupted.
 ///
-/// To *edit and go on* is to abort, and to propose the edited spec: its plan needs an approval of its own.
+/// To *edit and go on* is no such decision: the edited spec is proposed in the place of the paused run
+/// ([`Proposal::following`](crate::engine::Proposal::following)), and its plan needs an approval of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Decision {
@@ -332,6 +333,8 @@ pub enum Outcome {
     Cancelled,
     /// A person had a step left out; everything else is as planned.
     Incomplete,
+    /// A person edited the spec at a pause: what had been done is still there, and the next run goes on from it.
+    Superseded,
     /// It waits for a [`Decision`]. No end: the journal says [`Body::RunPaused`], and a `RunEnded` never does.
     Paused,
 }

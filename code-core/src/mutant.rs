@@ -54,6 +54,8 @@ mod on {
         "unknown-counts-as-gone",
         "fold-forgets-the-way-back",
         "fold-forgets-doubts",
+        "edited-goes-back-half-way",
+        "edited-forgets-what-was-begun",
     ];
 
     /// Whether this fault is on.

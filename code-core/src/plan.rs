@@ -10,7 +10,7 @@ use crate::provider::{Action, Change, Class, Reversal};
 use crate::scanner::Cost;
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
-use crate::{Address, Deployment, Digest, Error, ErrorKind, Result, StepId};
+use crate::{Address, Deployment, Digest, Error, ErrorKind, Result, RunId, StepId};
 
 /// The version of the format that this build writes and reads.
 pub const PLAN_VERSION: u32 = 1;
@@ -41,6 +41,10 @@ pub struct Plan {
     /// The revisions between which it goes back, where it is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// The paused run whose place it takes. What that run did is kept where it fits; the way back goes to before
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<RunId>,
     /// Where each value of the spec comes from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: Origins,
@@ -116,6 +120,10 @@ pub struct Step {
     /// planned: it is bound, looked at and planned once more at its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symbolic: Option<crate::expr::Want>,
+    /// Whether the run whose place the plan takes had begun to change it. Then it is taken back with this plan
+    /// also where this run did not come to it, and to the state before that run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun_before: bool,
 }
 
 impl Step {
@@ -203,13 +211,14 @@ impl Plan {
             .into_iter()
             .map(|i| {
                 let step = &self.steps[i];
-                let action =
-                    step.change.reversal.to().map(|to| match (to.want.is_some(), step.change.action) {
-                        (false, _) => Action::Delete,
-                        (true, Action::Delete) => Action::Create,
-                        (true, Action::Replace) => Action::Replace,
-                        (true, _) => Action::Update,
-                    });
+                let stays = step.change.resource.want.is_some();
+                let action = step.change.reversal.to().map(|to| match (to.want.is_some(), stays) {
+                    (false, false) => Action::Keep,
+                    (false, true) => Action::Delete,
+                    (true, false) => Action::Create,
+                    (true, true) if step.change.action == Action::Replace => Action::Replace,
+                    (true, true) => Action::Update,
+                });
                 Undo { of: step, action, reversal: &step.change.reversal }
             })
             .collect()

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::id::check_name;
 use crate::intent::{Constraints, Kind, Platform};
 use crate::request::Span;
-use crate::{Deployment, Digest, Error, ErrorKind, Result};
+use crate::{Deployment, Digest, Error, ErrorKind, Result, RunId};
 
 /// The version of the format that this build writes and reads.
 pub const SPEC_VERSION: u32 = 1;
@@ -266,6 +266,24 @@ impl Spec {
         found
     }
 
+    /// Where its values come from, where somebody made it of another spec: what is as it was there comes from
+    /// where it came from, and the rest from `edit`.
+    pub fn edited(&self, was: &Spec, origins: &Origins, edit: &Origin) -> Origins {
+        let value = |spec: &Spec| serde_json::to_value(spec).unwrap_or_default();
+        let (now, then) = (value(self), value(was));
+        // A place in a list says nothing where another component stands there.
+        let moved = |leaf: &str| {
+            let place = leaf.strip_prefix("/components/").and_then(|rest| rest.split('/').next());
+            let name = |spec: &Spec| Some(spec.components.get(place?.parse::<usize>().ok()?)?.name.clone());
+            name(self) != name(was)
+        };
+        let origin = |leaf: &String| {
+            let same = now.pointer(leaf) == then.pointer(leaf) && !moved(leaf);
+            origins.get(leaf).filter(|_| same).unwrap_or(edit).clone()
+        };
+        self.leaves().into_iter().map(|leaf| (leaf.clone(), origin(&leaf))).collect()
+    }
+
     /// Checks what types cannot: names, references, cycles, ranges, sizes.
     ///
     /// # Errors
@@ -457,6 +475,13 @@ pub enum Origin {
         /// The revision that has it.
         revision: u64,
     },
+    /// A person, when a run was paused.
+    Edited {
+        /// Who.
+        by: String,
+        /// At which run.
+        run: RunId,
+    },
     /// A default.
     Default {
         /// Why this one.
@@ -490,6 +515,7 @@ impl fmt::Display for Origin {
             }
             Origin::Option { name } => write!(f, "option {name}"),
             Origin::Revision { revision } => write!(f, "kept since revision {revision}"),
+            Origin::Edited { by, run } => write!(f, "edited by {by} at the pause of run {run}"),
             Origin::Default { why } => write!(f, "default: {why}"),
         }
     }
@@ -548,6 +574,27 @@ mod tests {
         for expected in ["/version", "/target/platform", "/components/0/start", "/components/0/env/A_B"] {
             assert!(leaves.iter().any(|leaf| leaf == expected), "{expected} of {leaves:?}");
         }
+    }
+
+    #[test]
+    fn what_was_edited_comes_from_the_edit_and_the_rest_from_where_it_came_from() {
+        let was = spec(vec![Component::new("web", Kind::Web), Component::new("db", Kind::Database)]);
+        let kept = Origin::default("it was so");
+        let origins: Origins = was.leaves().into_iter().map(|leaf| (leaf, kept.clone())).collect();
+        let edit = Origin::Edited { by: "ann".into(), run: RunId(2) };
+        let edited = |now: &Spec| -> Vec<String> {
+            let all = now.edited(&was, &origins, &edit);
+            assert_eq!(all.keys().cloned().collect::<BTreeSet<_>>(), now.leaves().into_iter().collect());
+            all.into_iter().filter(|(_, origin)| *origin == edit).map(|(leaf, _)| leaf).collect()
+        };
+        assert_eq!(edited(&was), Vec::<String>::new());
+        let mut now = was.clone();
+        now.components[0].port = Some(4000);
+        assert_eq!(edited(&now), ["/components/0/port"]);
+        now = was.clone();
+        now.components.reverse();
+        assert!(edited(&now).iter().all(|leaf| leaf.starts_with("/components/")), "{:?}", edited(&now));
+        assert!(edited(&now).contains(&"/components/0/replicas/min".to_owned()), "another component's");
     }
 
     #[test]

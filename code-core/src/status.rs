@@ -9,7 +9,7 @@ use crate::event::{Body, Decision, Event, OnFailure, Outcome};
 use crate::export::Commit;
 use crate::mutant::mutant;
 use crate::plan::{Plan, Rollback};
-use crate::provider::{Change, Live, Observed, OnDelete, Resource};
+use crate::provider::{Action, Change, Live, Observed, OnDelete, Resource};
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
@@ -345,9 +345,11 @@ impl State {
         self.revisions.iter().rev().find(|r| matches!(r.outcome, None | Some(Outcome::Succeeded)))
     }
 
-    /// The revision that stands there, good or not: the last one whose run ended and was not taken back.
+    /// The revision that stands there, good or not: the last one whose run ended, and was neither taken back
+    /// nor gone on from by another.
     pub fn standing(&self) -> Option<&Revision> {
-        let stands = |r: &&Revision| !matches!(r.outcome, None | Some(Outcome::RolledBack));
+        let gone = |r: &Revision| matches!(r.outcome, None | Some(Outcome::RolledBack | Outcome::Superseded));
+        let stands = |r: &&Revision| !gone(r);
         self.revisions.iter().rev().find(stands)
     }
 
@@ -372,6 +374,14 @@ impl State {
     /// The run that can be gone on with: the last one, where it has not ended or was stopped on request.
     pub fn resumable_run(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.ended.is_none() || run.is_cancelled())
+    }
+
+    /// The same with its open run ended, because another one takes its place.
+    #[must_use]
+    pub fn superseded(&self, at: Timestamp) -> State {
+        let mut state = self.clone();
+        state.end(at, Outcome::Superseded);
+        state
     }
 
     /// The number that the next revision gets.
@@ -401,8 +411,14 @@ impl State {
         let request = self.requested.take();
         let Some(planned) = self.planned.take_if(|planned| planned.id == plan) else { return };
         let steps = vec![StepRecord::default(); planned.steps.len()];
-        let used = self.inventory.iter().filter(|(_, recorded)| !recorded.kept);
-        let used = used.map(|(address, _)| address.clone()).collect();
+        let used = match self.run.take().filter(|run| planned.follows == Some(run.id)) {
+            // Its way back goes to before that one, too.
+            Some(before) => before.used,
+            None => {
+                let used = self.inventory.iter().filter(|(_, recorded)| !recorded.kept);
+                used.map(|(address, _)| address.clone()).collect()
+            }
+        };
         for address in &planned.unchanged {
             if let Some(recorded) = self.inventory.get_mut(address) {
                 recorded.kept = false;
@@ -507,6 +523,9 @@ impl State {
         let target = if undo { planned.change.reversal.to() } else { Some(&planned.change.resource) };
         let target = target.unwrap_or(&planned.change.resource);
         let symbolic = planned.symbolic.as_ref().filter(|_| !undo);
+        let kept = planned.change.action == Action::Keep && !undo;
+        let before = self.inventory.get(&address).filter(|_| kept).map(|recorded| recorded.revision);
+        let revision = before.unwrap_or(run.plan.revision);
         let mut needs = target.dependencies();
         needs.extend(symbolic.map(crate::expr::Want::references).unwrap_or_default());
         self.inventory.insert(
@@ -517,7 +536,7 @@ impl State {
                 needs: needs.into_iter().collect(),
                 on_delete: target.on_delete,
                 kept: false,
-                revision: run.plan.revision,
+                revision,
             },
         );
     }

@@ -106,6 +106,8 @@ pub struct Verifier {
     run: Option<Open>,
     /// The last run, where it was stopped on request: it can be resumed until another one begins.
     stopped: Option<Open>,
+    /// The last run, where another one takes its place: the next plan has to say so.
+    superseded: Option<RunId>,
     releases: BTreeMap<Digest, Seq>,
 }
 
@@ -341,6 +343,9 @@ impl Verifier {
         let Some((planned, plan)) = asked.plan else {
             return at.broken(Link::Run, "the run has no plan", id, "none");
         };
+        let follows = |run: Option<RunId>| run.map_or_else(|| "none".to_owned(), |run| run.to_string());
+        let superseded = follows(self.superseded.take());
+        at.same(Link::Run, "the run whose place it takes", &superseded, &follows(plan.follows))?;
         self.runs = run.0;
         let steps = vec![Step::default(); plan.steps.len()];
         let (forward, back) = (steps.clone(), steps);
@@ -359,6 +364,7 @@ impl Verifier {
             Outcome::Incomplete => over && !done && !open.undoing,
             Outcome::RolledBack => open.undoing,
             Outcome::Failed | Outcome::Cancelled => true,
+            Outcome::Superseded => open.paused && !open.undoing,
             Outcome::Paused => false,
         };
         if !fits {
@@ -370,6 +376,7 @@ impl Verifier {
         let named = open.plan.spec.iter().flat_map(|spec| &spec.components).filter_map(|c| c.release);
         let named: Vec<Digest> = named.collect();
         self.stopped = self.run.take().filter(|_| outcome == Outcome::Cancelled);
+        self.superseded = (outcome == Outcome::Superseded).then_some(run);
         self.hold(Link::Run);
         if outcome == Outcome::Succeeded {
             for digest in named {
@@ -410,7 +417,8 @@ impl Verifier {
         at.same(Link::Steps, "the number of the attempt", &(before.attempts + 1), &attempt)?;
         at.holds(before.phase != Phase::Done, step, "a step that is not done", before.phase)?;
         if undo {
-            let begun = open.forward[step.index()].attempts > 0;
+            let before = open.plan.step(step).is_some_and(|step| step.begun_before);
+            let begun = before || open.forward[step.index()].attempts > 0;
             at.holds(open.undoing && begun, step, "a run that takes back what it began", Phase::Waiting)?;
         } else {
             let needs = open.plan.steps[step.index()].needs.iter();

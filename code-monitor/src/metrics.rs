@@ -209,6 +209,7 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Cancelled => "cancelled",
         Outcome::Incomplete => "incomplete",
+        Outcome::Superseded => "superseded",
         Outcome::Paused => "paused",
     }
 }

@@ -193,7 +193,15 @@ fn plan(request: &Request, say: &dyn Fn(&str) -> String) -> Plan {
             change = change.reversal(way);
         }
         let needs = needs.iter().map(|n| StepId(*n)).collect();
-        Step { id: StepId(id), provider: say(provider), class: Class::Io, change, needs, symbolic: None }
+        Step {
+            id: StepId(id),
+            provider: say(provider),
+            class: Class::Io,
+            change,
+            needs,
+            symbolic: None,
+            begun_before: false,
+        }
     };
     let to = Resource::absent("web/process.r1.0".parse().unwrap(), "process");
     let compensable = Reversal::Compensable { to: Box::new(to), but: say("its log stays") };
@@ -207,6 +215,7 @@ fn plan(request: &Request, say: &dyn Fn(&str) -> String) -> Plan {
         delete_budget: 10,
         delete_data: false,
         rollback: None,
+        follows: None,
         origins: BTreeMap::from([
             ("/environment".to_owned(), Origin::Request { spans: vec![], words: say("staging") }),
             ("/components/0/kind".to_owned(), Origin::default(say("a guess"))),

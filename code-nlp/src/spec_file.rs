@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use code_core::intent::{Constraints, Platform};
-use code_core::spec::{Origin, SPEC_VERSION};
+use code_core::spec::{Origin, SPEC_VERSION, Spec};
 use code_core::{Digest, Error, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -166,6 +166,18 @@ pub fn read_spec(path: &str, bytes: &[u8]) -> Result<SpecFile> {
     let spec: PartialSpec =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| mistake(path, text, &error))?;
     Ok(SpecFile { path: path.to_owned(), spec, lines })
+}
+
+/// A spec as a file that [`read_spec`] reads: all of it, for a person to edit.
+///
+/// # Errors
+/// `spec::render` where it cannot be written as YAML.
+pub fn write_spec(spec: &Spec) -> Result<String> {
+    serde_saphyr::to_string(spec).map_err(|error| {
+        Error::new(ErrorKind::Bug, "spec::render", "write the spec as YAML")
+            .help("report this, with the spec")
+            .because(error)
+    })
 }
 
 /// Limits that a spec of 500 components keeps with ease, and a file made to hurt does not.

@@ -155,7 +155,7 @@ fn report_file(name: &str) -> Result<PathBuf, String> {
 pub enum FailurePolicy {
     /// What was done is taken back
     RollBack,
-    /// The run waits: `resume --retry`, `--skip STEP`, `--roll-back` or `--abort`
+    /// The run waits: `resume --retry`, `--skip STEP`, `--edit`, `--roll-back` or `--abort`
     Pause,
     /// The run ends, and what was done stays
     Stop,
@@ -181,6 +181,9 @@ pub struct Decide {
     /// Leave out a step that failed, and all that needs it
     #[arg(long, value_name = "STEP")]
     pub skip: Option<String>,
+    /// Change the spec in your editor, or take it from a file, and go on with its plan in the place of this one
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub edit: Option<Option<PathBuf>>,
     /// Take back what was done; also where the run was interrupted or stopped
     #[arg(long)]
     pub roll_back: bool,

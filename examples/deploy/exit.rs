@@ -112,7 +112,7 @@ impl From<Outcome> for Exit {
         match outcome {
             Outcome::Succeeded => Exit::Done,
             Outcome::RolledBack => Exit::RolledBack,
-            Outcome::Failed => Exit::Failed,
+            Outcome::Failed | Outcome::Superseded => Exit::Failed,
             Outcome::Cancelled => Exit::Interrupted,
             Outcome::Incomplete => Exit::Incomplete,
             Outcome::Paused => Exit::Paused,

@@ -77,7 +77,8 @@ impl Attempt {
     async fn change(&self, step: &Step, provider: &dyn Provider) -> Result<Next, Failed> {
         let approved = &step.change;
         let first = self.attempt == 1 || mutant("tries-again-without-a-look");
-        if !self.undo && first && step.symbolic.is_none() {
+        // What is only kept is looked at: there is nothing to apply.
+        if !self.undo && first && step.symbolic.is_none() && approved.action != Action::Keep {
             return Ok(Next::Apply(Box::new(approved.clone())));
         }
         let observed = provider.observe(&self.ctx, &self.resource, self.last.as_ref()).await?;

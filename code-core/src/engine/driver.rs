@@ -11,7 +11,8 @@
 //! nothing ends, an append of nothing keeps the lease; where it is refused, everything stops.
 //!
 //! At a pause the approver is asked, if there is one. What it decides is written down and folded, and a new
-//! scheduler begins at the state that this gives: just as after a crash.
+//! scheduler begins at the state that this gives: just as after a crash. Where it edits the spec, the driver is
+//! at its end: the run that takes the place of this one has a plan and a driver of its own.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -25,18 +26,20 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::approver::{Answer, Decided};
 use crate::checks::{Checked, Policy};
 use crate::engine::attempt::{Attempt, surroundings};
 use crate::engine::breaker::Turn;
-use crate::engine::run::{LEASE, may_decide};
+use crate::engine::run::{LEASE, may_decide, stuck};
 use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Rules, Scheduler, Start};
 use crate::engine::{Finished, Parts};
 use crate::event::{Body, Event, Outcome};
 use crate::mutant::mutant;
 use crate::plan::Plan;
 use crate::provider::{Failed, Live, Observed, Reversal};
+use crate::spec::Spec;
 use crate::status::{Phase, Run, State, StepRecord};
-use crate::store::Lease;
+use crate::store::{Lease, Seq};
 use crate::{Address, Ctx, Error, ErrorKind, Key, Layout, Progress, Result, RunId, StepId, kill};
 
 /// How often the lease is kept while nothing is written: it outlives two that come too late.
@@ -63,6 +66,44 @@ pub(super) struct Driver {
     first_error: Option<Error>,
     /// The steps whose provider was asked to change something.
     touched: BTreeSet<StepId>,
+}
+
+/// How a driver left its run.
+pub(super) struct Left {
+    pub(super) finished: Finished,
+    /// Where it is paused, and somebody wants another run in its place.
+    pub(super) edited: Option<Edited>,
+}
+
+/// Another spec in the place of the one that a paused run is of.
+pub(super) struct Edited {
+    pub(super) by: String,
+    pub(super) spec: Box<Spec>,
+}
+
+/// What a person said at a pause.
+enum Said {
+    Nothing,
+    Decided,
+    Edited(Edited),
+}
+
+/// Waits for something that takes its time, and keeps the lease meanwhile.
+pub(super) async fn kept<T>(
+    parts: &Parts,
+    ctx: &Ctx,
+    lease: &Lease,
+    last: Seq,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = ctx.host().sleep(KEEP) => drop(parts.store.append(ctx, lease, last, &[]).await?),
+        }
+    }
 }
 
 /// What an attempt or a wait ended with.
@@ -104,10 +145,18 @@ impl Driver {
     }
 
     /// Carries the run to its end, or to where it waits for a person.
-    pub(super) async fn drive(mut self, cancel: &CancellationToken) -> Result<(Lease, Finished)> {
+    pub(super) async fn drive(mut self, cancel: &CancellationToken) -> Result<Left> {
+        let mut edited = None;
         let outcome = loop {
-            if self.state.run.as_ref().is_some_and(|run| run.paused.is_some()) && !self.ask(cancel).await? {
-                break Outcome::Paused;
+            if self.state.run.as_ref().is_some_and(|run| run.paused.is_some()) {
+                match self.ask(cancel).await? {
+                    Said::Decided => {}
+                    Said::Edited(edit) => {
+                        edited = Some(edit);
+                        break Outcome::Paused;
+                    }
+                    Said::Nothing => break Outcome::Paused,
+                }
             }
             let outcome = self.carry(cancel).await?;
             if outcome != Outcome::Paused {
@@ -115,7 +164,7 @@ impl Driver {
             }
         };
         let finished = Finished { run: self.run, outcome, state: self.state, error: self.first_error };
-        Ok((self.lease, finished))
+        Ok(Left { finished, edited })
     }
 
     /// From where the run is to its end, or to a pause.
@@ -137,8 +186,7 @@ impl Driver {
                 Some(one) = tasks.join_next() => ended.push(one),
                 () = cancel.cancelled(), if !cancelled => {}
                 () = host.sleep(KEEP), if !tasks.is_empty() => {}
-                else => return Err(Error::new(ErrorKind::Bug, "run::stuck", "find a step that runs or waits")
-                    .help("run the same command again, and report this")),
+                else => return Err(stuck("a step that runs or waits")),
             }
             while let Some(more) = tasks.try_join_next() {
                 ended.push(more);
@@ -164,26 +212,27 @@ impl Driver {
         Ok(outcome.unwrap_or(Outcome::Failed))
     }
 
-    /// Asks how a paused run goes on, and writes the answer down; gives whether there is one.
-    async fn ask(&mut self, cancel: &CancellationToken) -> Result<bool> {
+    /// Asks how a paused run goes on, and writes a decision down.
+    async fn ask(&mut self, cancel: &CancellationToken) -> Result<Said> {
         let (Some(approver), Some(run)) = (self.parts.approver.clone(), self.state.run.clone()) else {
-            return Ok(false);
+            return Ok(Said::Nothing);
         };
         let ctx = self.ctx.clone();
-        let mut answer = approver.decide(&ctx, &run);
-        let decided = loop {
-            tokio::select! {
-                biased;
-                answer = &mut answer => break answer?,
-                () = cancel.cancelled() => return Ok(false),
-                () = ctx.host().sleep(KEEP) => self.keep().await?,
-            }
+        let asked = approver.decide(&ctx, &run);
+        let decided = tokio::select! {
+            biased;
+            answer = kept(&self.parts, &ctx, &self.lease, self.state.last, asked) => answer??,
+            () = cancel.cancelled() => return Ok(Said::Nothing),
         };
-        let Some(decided) = decided else { return Ok(false) };
-        may_decide(&run, decided.decision)?;
-        let decision = decided.decision;
-        self.append(vec![Body::Decided { run: self.run, by: decided.by, decision }]).await?;
-        Ok(true)
+        Ok(match decided {
+            None => Said::Nothing,
+            Some(Decided { by, answer: Answer::Edited(spec) }) => Said::Edited(Edited { by, spec }),
+            Some(Decided { by, answer: Answer::Decision(decision) }) => {
+                may_decide(&run, decision)?;
+                self.append(vec![Body::Decided { run: self.run, by, decision }]).await?;
+                Said::Decided
+            }
+        })
     }
 
     fn scheduler(&mut self) -> Result<Scheduler> {
@@ -203,6 +252,7 @@ impl Driver {
                 provider: at,
                 duration: self.state.expected_seconds(&step.change),
                 reversible: !matches!(step.change.reversal, Reversal::Irreversible(_)),
+                begun_before: step.begun_before,
             });
         }
         let limits = Limits {

@@ -118,11 +118,12 @@ impl Engine {
     ///
     /// # Errors
     /// `gate::refused` or `gate::unknown` where the spec does not pass, `revision::bad` where somebody went back
-    /// from it, `run::unfinished` where a run has to be resumed first, `store::locked` where somebody is at that
-    /// run, and whatever keeps a provider from looking.
+    /// from it, `run::unfinished` where a run has to be resumed first, `run::not-paused` where there is none whose
+    /// place could be taken, `store::locked` where somebody is at that run, and whatever keeps a provider from
+    /// looking.
     pub async fn plan(&self, proposal: &Proposal, accepted: &BTreeSet<String>) -> Result<Planned> {
         let state = self.state(&proposal.deployment).await?;
-        if let Err(unfinished) = run::refuse_unfinished(&state) {
+        if let Err(unfinished) = run::basis(&state, proposal, self.parts.host.now()) {
             return Err(self.held(&proposal.deployment).await.unwrap_or(unfinished));
         }
         self.plan_on(proposal, accepted, &state).await
@@ -157,6 +158,7 @@ impl Engine {
         accepted: &BTreeSet<String>,
         state: &State,
     ) -> Result<Planned> {
+        let state = &*run::basis(state, proposal, self.parts.host.now())?;
         export::refuse_bad(state, proposal, accepted)?;
         let spec_reports = self.judge(proposal).await?;
         let base = Policy { accepted: accepted.clone(), protected: proposal.protected, ..Policy::default() };

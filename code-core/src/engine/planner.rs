@@ -7,14 +7,18 @@
 //! state ──inventory──▶ no longer wanted: deletes, against the edges; data is kept ──────────▶ edges
 //! ```
 
+mod before;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::checks::Checked;
 use crate::engine::Proposal;
+use crate::engine::planner::before::Before;
 use crate::expr::Want;
 use crate::graph::Graph;
+use crate::mutant::mutant;
 use crate::plan::{Chain, PLAN_VERSION, Plan, Step};
 use crate::provider::{Action, Change, Effects, Observed, OnDelete, Promise, ReadOnly, Resource, Reversal};
 use crate::recipe::At;
@@ -39,6 +43,7 @@ pub(super) struct Planner<'a> {
 struct Planned {
     change: Change,
     symbolic: Option<Want>,
+    begun_before: bool,
 }
 
 /// What was observed, in order: its digest tells whether a plan still fits.
@@ -62,6 +67,8 @@ impl Planner<'_> {
         };
         let order = order(&wanted)?;
 
+        let before = state.run.as_ref().filter(|run| proposal.follows == Some(run.id));
+        let before = Before::of(before);
         let mut seen = Seen::new();
         let mut outputs: BTreeMap<Address, BTreeMap<String, Promise>> = BTreeMap::new();
         let mut planned: Vec<Planned> = Vec::new();
@@ -71,12 +78,13 @@ impl Planner<'_> {
             let symbolic = &wanted[index];
             let one = self.wanted(ctx, symbolic, &outputs, &changing, state, &mut seen).await?;
             outputs.insert(symbolic.address.clone(), one.change.outputs.clone());
-            if one.change.action == Action::Keep {
-                unchanged.push(symbolic.address.clone());
-            } else {
+            if one.change.action != Action::Keep {
                 changing.insert(symbolic.address.clone());
-                planned.push(one);
+            } else if before.step(&symbolic.address).is_none() {
+                unchanged.push(symbolic.address.clone());
+                continue;
             }
+            planned.push(one);
         }
 
         let mut kept = Vec::new();
@@ -99,7 +107,27 @@ impl Planner<'_> {
             planned.extend(self.doubted(ctx, doubted, &mut seen).await?);
         }
 
-        let steps = self.steps(planned, &wanted, state)?;
+        let there: BTreeSet<Address> =
+            planned.iter().map(|one| one.change.resource.address.clone()).collect();
+        for begun in before.steps().filter(|step| !there.contains(step.address())) {
+            // Data that it made and nobody wants any more stays, also on the way back.
+            if begun.change.action != Action::Create || !kept.contains(begun.address()) {
+                planned.push(self.as_it_is(ctx, begun, state, &mut seen).await?);
+            }
+        }
+        for one in &mut planned {
+            if let Some(begun) = before.step(&one.change.resource.address) {
+                if !mutant("edited-goes-back-half-way") {
+                    one.change.reversal = Before::way_back(begun, one.change.reversal.clone());
+                }
+                if one.change.action == Action::Keep {
+                    one.change.why = "it is done already".to_owned();
+                }
+                one.begun_before = !mutant("edited-forgets-what-was-begun");
+            }
+        }
+
+        let steps = self.steps(planned, &wanted, state, &before)?;
         Ok(Plan {
             version: PLAN_VERSION,
             id: Digest::ZERO,
@@ -110,6 +138,7 @@ impl Planner<'_> {
             delete_budget: spec.map_or(u32::MAX, |spec| spec.delete_budget),
             delete_data: proposal.delete_data,
             rollback: proposal.rollback,
+            follows: proposal.follows,
             origins: proposal.origins.clone(),
             chain: chain(proposal, reports),
             base: state.head,
@@ -236,7 +265,8 @@ impl Planner<'_> {
         let settled = |address: &Address, output: &str| {
             if changing.contains(address) { None } else { known(address, output) }
         };
-        Ok(Planned { change, symbolic: open.then(|| symbolic.wanted().bind(&settled)) })
+        let symbolic = open.then(|| symbolic.wanted().bind(&settled));
+        Ok(Planned { change, symbolic, begun_before: false })
     }
 
     async fn unwanted(
@@ -265,7 +295,26 @@ impl Planner<'_> {
             Observed::Present(_) | Observed::NotYet(_) => provider.plan(ctx, &resource, &observed).await?,
         };
         seen.push((address.clone(), observed));
-        Ok(Planned { change, symbolic: None })
+        Ok(Planned { change, symbolic: None, begun_before: false })
+    }
+
+    /// What an earlier run had begun and this one has nothing to do about: only its way back is still to go.
+    async fn as_it_is(&self, ctx: &Ctx, begun: &Step, state: &State, seen: &mut Seen) -> Result<Planned> {
+        let address = begun.address();
+        let provider = self.provider(&begun.change.resource.kind)?;
+        let recorded = state.inventory.get(address);
+        let resource = recorded.map(|recorded| recorded.resource(address));
+        let resource = resource.unwrap_or_else(|| begun.change.resource.gone());
+        let observed = provider.observe(ctx, &resource, recorded.map(|recorded| &recorded.live)).await?;
+        let change = match &observed {
+            Observed::Unknown(why) => return Err(cannot_tell(address, why)),
+            Observed::Present(live) => Change::keep(&resource, live),
+            Observed::Absent | Observed::NotYet(_) => {
+                Change { action: Action::Keep, ..Change::create(&resource, Effects::none()) }
+            }
+        };
+        seen.push((address.clone(), observed));
+        Ok(Planned { change, symbolic: None, begun_before: true })
     }
 
     /// What a step that failed may have left: deleted where it is there.
@@ -278,7 +327,8 @@ impl Planner<'_> {
             Observed::Absent => None,
             Observed::Present(_) | Observed::NotYet(_) => {
                 let change = provider.plan(ctx, &resource, &observed).await?;
-                Some(Planned { change: change.why("left by a step that failed"), symbolic: None })
+                let change = change.why("left by a step that failed");
+                Some(Planned { change, symbolic: None, begun_before: false })
             }
         };
         seen.push((doubted.address.clone(), observed));
@@ -287,7 +337,13 @@ impl Planner<'_> {
 
     /// Steps with their edges: after what they need; a delete after everything that needed it; and what
     /// cannot be taken back after everything that does not wait for it.
-    fn steps(&self, planned: Vec<Planned>, wanted: &[Resource], state: &State) -> Result<Vec<Step>> {
+    fn steps(
+        &self,
+        planned: Vec<Planned>,
+        wanted: &[Resource],
+        state: &State,
+        before: &Before<'_>,
+    ) -> Result<Vec<Step>> {
         let index: BTreeMap<&Address, usize> =
             planned.iter().enumerate().map(|(i, one)| (&one.change.resource.address, i)).collect();
         let now: BTreeMap<&Address, BTreeSet<Address>> =
@@ -311,7 +367,11 @@ impl Planner<'_> {
             let deleted = before.filter(|before| planned[*before].change.resource.want.is_none());
             edges.extend(deleted.filter(|before| *before != i).map(|before| (before, i)));
         }
-        let is_irreversible = |i: &usize| matches!(planned[*i].change.reversal, Reversal::Irreversible(_));
+        before.order(&index, planned.len(), &mut edges);
+        let is_irreversible = |i: &usize| {
+            let Change { action, reversal, .. } = &planned[*i].change;
+            *action != Action::Keep && matches!(reversal, Reversal::Irreversible(_))
+        };
         for last in (0..planned.len()).filter(is_irreversible) {
             let waiting = all_that_need(planned.len(), &edges, last);
             let others =
@@ -330,6 +390,7 @@ impl Planner<'_> {
                     change: one.change,
                     needs: edges.range((i, 0)..(i + 1, 0)).map(|(_, need)| StepId(*need as u32)).collect(),
                     symbolic: one.symbolic,
+                    begun_before: one.begun_before,
                 })
             })
             .collect()

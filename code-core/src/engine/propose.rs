@@ -1,5 +1,6 @@
 //! What somebody asks for, ready to be judged: a spec, nothing any more, or an earlier revision again.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -9,7 +10,8 @@ use crate::parser::Parsed;
 use crate::plan::Rollback;
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
-use crate::{Deployment, Error, ErrorKind, Result};
+use crate::status::Run;
+use crate::{Deployment, Error, ErrorKind, Result, RunId};
 
 /// What somebody asks for, ready to be judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,9 @@ pub struct Proposal {
     /// Between which revisions it goes back, where it is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// The paused run whose place it takes, where a person edited its spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<RunId>,
     /// What should exist; `None`: nothing.
     pub spec: Option<Spec>,
     /// Where each value of the spec comes from.
@@ -61,12 +66,24 @@ impl Proposal {
             parsed: None,
             commit: None,
             rollback: None,
+            follows: None,
             protected: spec.protected,
             spec: Some(spec),
             origins,
             delete_data: false,
             on_failure: None,
         })
+    }
+
+    /// In the place of a paused run: with its words, said by whoever edits now, and its policy where there is
+    /// no other. What that run did is kept where it fits, and taken back together with what the new one does.
+    #[must_use]
+    pub fn following(mut self, run: &Run, by: &str, at: Timestamp) -> Proposal {
+        self.follows = Some(run.id);
+        self.request = run.request.as_ref().map(|words| Request { who: by.to_owned(), at, ..words.clone() });
+        self.on_failure = self.on_failure.or(Some(run.on_failure));
+        self.protected |= run.plan.protected;
+        self
     }
 }
 
@@ -88,6 +105,7 @@ impl Engine {
             parsed: None,
             commit: None,
             rollback: None,
+            follows: None,
             spec: None,
             origins: Origins::new(),
             delete_data,
@@ -135,6 +153,7 @@ impl Engine {
             parsed: None,
             commit: None,
             rollback: Some(Rollback { from: standing.number, to: revision.number }),
+            follows: None,
             protected: spec.as_ref().is_some_and(|spec| spec.protected),
             spec,
             origins: revision.origins.clone(),

@@ -1,17 +1,20 @@
 //! From an approved plan to a run that is over, and on with one that was interrupted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::{Approval, Checked, Policy, trusted_plan};
-use crate::engine::driver::Driver;
+use crate::engine::driver::{Driver, Edited, Left, kept};
 use crate::engine::tied::under;
-use crate::engine::{Engine, Planned};
+use crate::engine::{Engine, Planned, Proposal};
 use crate::event::{Body, Decision, Event, Outcome};
 use crate::plan::Plan;
 use crate::scanner::Subject;
+use crate::spec::Origin;
 use crate::status::{Run, State};
 use crate::store::Lease;
 use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId, kill};
@@ -51,7 +54,7 @@ impl Engine {
         let deployment = planned.plan.deployment.clone();
         let holder = self.parts.holder();
         let (ctx, lease) = self.lease(&deployment, &holder, cancel).await?;
-        let begun = self.begin(&ctx, &lease, planned, approval, holder).await;
+        let begun = self.begin(&ctx, &lease, planned, approval, holder, None).await;
         self.finish(ctx, lease, begun, cancel).await
     }
 
@@ -161,7 +164,8 @@ impl Engine {
     }
 
     /// Everything between the lease and the first step: the plan still fits, passes the gate again, is
-    /// approved, and is written down.
+    /// approved, and is written down. Where it takes the place of a paused run, the end of that and the beginning
+    /// of this are one append. `edits` is who asks for it, where that is not the requester.
     async fn begin(
         &self,
         ctx: &Ctx,
@@ -169,23 +173,28 @@ impl Engine {
         planned: &Planned,
         approval: Approval,
         holder: String,
+        edits: Option<&str>,
     ) -> Result<Begun> {
         let state = self.trusted_state(&planned.plan.deployment).await?;
-        refuse_unfinished(&state)?;
         let now = self.plan_on(&planned.proposal, &planned.accepted, &state).await?;
         if now.plan.id != planned.plan.id {
             return Err(stale(&planned.plan, &now.plan));
         }
         let plan = self.check(&now)?;
-        let requester = now.proposal.request.as_ref().map_or_else(|| ctx.host().user(), |r| r.who.clone());
+        let asks = now.proposal.request.as_ref().map(|request| request.who.as_str()).or(edits);
+        let requester = asks.map_or_else(|| ctx.host().user(), str::to_owned);
         approval.check(&plan, &requester, ctx.host().now())?;
         let changes_nothing = plan.steps.is_empty();
         let rolled_out = state.current().is_some_and(|current| current.number == plan.revision);
-        if changes_nothing && (rolled_out || (plan.spec.is_none() && state.current().is_none())) {
+        if changes_nothing
+            && plan.follows.is_none()
+            && (rolled_out || (plan.spec.is_none() && state.current().is_none()))
+        {
             return Ok(Begun::Nothing(Box::new(state)));
         }
         let run = RunId(state.runs + 1);
-        let mut bodies = Vec::new();
+        let ends = |run| Body::RunEnded { run, outcome: Outcome::Superseded };
+        let mut bodies: Vec<Body> = plan.follows.map(ends).into_iter().collect();
         if let Some(request) = &now.proposal.request {
             bodies.push(Body::Requested { request: request.clone() });
         }
@@ -228,24 +237,68 @@ impl Engine {
                 store.release(&ctx, lease).await?;
                 Ok(Finished { run: RunId(0), outcome: Outcome::Succeeded, state: *state, error: None })
             }
-            Ok(Begun::Run(run)) => {
-                let (state, plan, policy) = *run;
-                let driver = Driver::new(&self.parts, ctx.clone(), lease.clone(), state, plan, policy);
-                match driver.drive(cancel).await {
-                    Ok((lease, mut finished)) => {
-                        if finished.outcome == Outcome::Succeeded {
-                            finished.state = self.export(&ctx, &lease, cancel, finished.state).await;
-                        }
-                        store.release(&ctx, lease).await?;
-                        Ok(finished)
+            Ok(Begun::Run(run)) => match self.drive(&ctx, &lease, *run, cancel).await {
+                Ok(mut finished) => {
+                    if finished.outcome == Outcome::Succeeded {
+                        finished.state = self.export(&ctx, &lease, cancel, finished.state).await;
                     }
-                    Err(error) => {
-                        let _ = store.release(&ctx, lease).await;
-                        Err(error)
-                    }
+                    store.release(&ctx, lease).await?;
+                    Ok(finished)
                 }
+                Err(error) => {
+                    let _ = store.release(&ctx, lease).await;
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    /// Carries a run to its end, and on with the run that takes its place where somebody edits the spec.
+    async fn drive(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        begun: (State, Checked<Plan>, Policy),
+        cancel: &CancellationToken,
+    ) -> Result<Finished> {
+        let mut next = Some(begun);
+        while let Some((state, plan, policy)) = next.take() {
+            let driver = Driver::new(&self.parts, ctx.clone(), lease.clone(), state, plan, policy);
+            let Left { finished, edited } = driver.drive(cancel).await?;
+            let Some(edited) = edited else { return Ok(finished) };
+            let approved = self.approve_edited(ctx, &finished.state, &edited);
+            let (planned, approval) = tokio::select! {
+                biased;
+                approved = kept(&self.parts, ctx, lease, finished.state.last, approved) => approved??,
+                // Nothing is written yet: the run stays paused.
+                () = cancel.cancelled() => return Ok(finished),
+            };
+            let holder = self.parts.holder();
+            if let Begun::Run(run) =
+                self.begin(ctx, lease, &planned, approval, holder, Some(&edited.by)).await?
+            {
+                next = Some(*run);
             }
         }
+        Err(stuck("a run to carry out"))
+    }
+
+    /// From an edited spec to an approved plan that takes the place of the paused run: through the gates, and
+    /// with an approval of its own. Nothing is written.
+    async fn approve_edited(
+        &self,
+        ctx: &Ctx,
+        state: &State,
+        Edited { by, spec }: &Edited,
+    ) -> Result<(Planned, Approval)> {
+        let run = state.open_run().ok_or_else(|| stuck("a run to take the place of"))?;
+        let edit = Origin::Edited { by: by.clone(), run: run.id };
+        let origins = spec.edited(run.plan.spec.as_ref().unwrap_or(spec), &run.plan.origins, &edit);
+        let proposal = Proposal::of((**spec).clone(), origins)?.following(run, by, ctx.host().now());
+        let planned = self.plan_on(&proposal, &state.accepted, state).await?;
+        self.check(&planned)?;
+        let approval = self.approval(&planned).await?;
+        Ok((planned, approval))
     }
 
     pub(super) async fn write(
@@ -277,7 +330,22 @@ enum Begun {
     Run(Box<(State, Checked<Plan>, Policy)>),
 }
 
-pub(super) fn refuse_unfinished(state: &State) -> Result<()> {
+/// The state that a plan of this proposal begins from: that of now, or where it takes the place of a paused run,
+/// that after its end.
+///
+/// # Errors
+/// `run::unfinished`, `run::not-paused`.
+pub(super) fn basis<'a>(state: &'a State, proposal: &Proposal, at: Timestamp) -> Result<Cow<'a, State>> {
+    let Some(follows) = proposal.follows else {
+        return refuse_unfinished(state).map(|()| Cow::Borrowed(state));
+    };
+    match state.open_run().filter(|run| run.id == follows && run.paused.is_some()) {
+        Some(_) => Ok(Cow::Owned(state.superseded(at))),
+        None => Err(not_paused(&proposal.deployment, follows)),
+    }
+}
+
+fn refuse_unfinished(state: &State) -> Result<()> {
     let Some(run) = state.open_run() else { return Ok(()) };
     let mut error = Error::new(
         ErrorKind::NeedsAnswer,
@@ -285,7 +353,9 @@ pub(super) fn refuse_unfinished(state: &State) -> Result<()> {
         format!("change {} while run {} has not ended", run.plan.deployment, run.id),
     )
     .help(match &run.paused {
-        Some(_) => "decide how it goes on: `resume --retry`, `--skip STEP`, `--roll-back` or `--abort`",
+        Some(_) => {
+            "decide how it goes on: `resume --retry`, `--skip STEP`, `--edit`, `--roll-back` or `--abort`"
+        }
         None => "go on with it (`resume`), or take it back (`resume --roll-back`)",
     })
     .with("holder", run.holder.clone())
@@ -306,7 +376,7 @@ fn paused(run: &Run) -> Error {
         "run::paused",
         format!("go on with run {} of {}: it waits for a decision", run.id, run.plan.deployment),
     )
-    .help("try again with `resume --retry`, leave a step out with `--skip STEP`, take everything back with `--roll-back`, or end it with `--abort`")
+    .help("try again with `resume --retry`, leave a step out with `--skip STEP`, change the spec with `--edit`, take everything back with `--roll-back`, or end it with `--abort`")
     .with("failed", steps.join(", "))
     .with("why", why)
 }
@@ -317,12 +387,7 @@ fn paused(run: &Run) -> Error {
 /// `run::not-paused`, `run::not-failed`.
 pub(super) fn may_decide(run: &Run, decision: Decision) -> Result<()> {
     if run.paused.is_none() && decision != Decision::RollBack {
-        return Err(Error::new(
-            ErrorKind::Invalid,
-            "run::not-paused",
-            format!("decide about run {} of {}: it is not paused", run.id, run.plan.deployment),
-        )
-        .help("go on with it (`resume`), or take it back (`resume --roll-back`)"));
+        return Err(not_paused(&run.plan.deployment, run.id));
     }
     match decision {
         Decision::Skip { step } if !run.failed().any(|failed| failed == step) => {
@@ -339,6 +404,18 @@ pub(super) fn may_decide(run: &Run, decision: Decision) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// That something is missing that cannot be.
+pub(super) fn stuck(what: &str) -> Error {
+    Error::new(ErrorKind::Bug, "run::stuck", format!("find {what}"))
+        .help("run the same command again, and report this")
+}
+
+fn not_paused(deployment: &Deployment, run: RunId) -> Error {
+    let message = format!("decide about run {run} of {deployment}: it is not paused");
+    Error::new(ErrorKind::Invalid, "run::not-paused", message)
+        .help("go on with it (`resume`), or take it back (`resume --roll-back`)")
 }
 
 fn stale(then: &Plan, now: &Plan) -> Error {

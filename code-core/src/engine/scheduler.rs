@@ -47,6 +47,8 @@ pub struct Node {
     pub duration: f64,
     /// Whether it can be taken back.
     pub reversible: bool,
+    /// Whether an earlier run, whose place this one takes, had begun it: then it is to be taken back in any case.
+    pub begun_before: bool,
 }
 
 /// How many steps may run at once.
@@ -254,13 +256,6 @@ impl PartialEq for Ready {
 
 impl Eq for Ready {}
 
-impl Progress {
-    /// Whether it may have left something.
-    fn touched(&self) -> bool {
-        self.attempts > 0 && !self.untouched
-    }
-}
-
 impl Scheduler {
     /// The state machine of a run over this graph. Beginning a run is going on with one of which nothing is
     /// recorded: `start` may be empty.
@@ -342,6 +337,12 @@ impl Scheduler {
         &mut self.table()[step.index()]
     }
 
+    /// Whether a step may have left something, here or in the run whose place this one takes.
+    fn touched(&self, step: usize) -> bool {
+        let Progress { attempts, untouched, .. } = self.forward[step];
+        self.nodes[step].begun_before || (attempts > 0 && !untouched)
+    }
+
     fn prepare_forward(&mut self) {
         for i in 0..self.graph.len() {
             let open = self.graph.needs(i).iter();
@@ -361,7 +362,7 @@ impl Scheduler {
     fn prepare_back(&mut self) {
         self.ready.iter_mut().for_each(BinaryHeap::clear);
         for i in 0..self.graph.len() {
-            let touched = self.forward[i].touched() || mutant("undoes-what-was-not-begun");
+            let touched = self.touched(i) || mutant("undoes-what-was-not-begun");
             if !touched || !self.nodes[i].reversible {
                 self.back[i].phase = Phase::Skipped;
             }
@@ -527,7 +528,7 @@ impl Scheduler {
             // Everything was taken back only where nothing failed to go back, and nothing was begun that is
             // irreversible: also where that failed, it may have left something.
             let clean = self.back.iter().all(|undo| matches!(undo.phase, Phase::Done | Phase::Skipped))
-                && (0..self.graph.len()).all(|i| self.nodes[i].reversible || !self.forward[i].touched());
+                && (0..self.graph.len()).all(|i| self.nodes[i].reversible || !self.touched(i));
             let clean = clean || mutant("every-undo-is-called-clean");
             return if clean { Outcome::RolledBack } else { Outcome::Failed };
         }

@@ -1,5 +1,6 @@
 //! The engine on the memory implementations: every rule of a run, without a process or a file.
 
+mod edited;
 mod hangs;
 mod way_back;
 

@@ -6,10 +6,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::lock;
-use crate::approver::{Approver, Decided};
+use crate::approver::{Answer, Approver, Decided};
 use crate::checks::{Approval, How};
 use crate::engine::Planned;
-use crate::event::Decision;
 use crate::status::Run;
 use crate::{Ctx, Result, RunId};
 
@@ -18,7 +17,7 @@ use crate::{Ctx, Result, RunId};
 #[derive(Debug, Default)]
 pub struct MemoryApprover {
     by: String,
-    decisions: Mutex<VecDeque<Decision>>,
+    answers: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<RunId>>,
 }
 
@@ -30,8 +29,8 @@ impl MemoryApprover {
 
     /// Who decides so at the next pause that has no decision yet.
     #[must_use]
-    pub fn deciding(self, decision: Decision) -> MemoryApprover {
-        lock(&self.decisions).push_back(decision);
+    pub fn deciding(self, answer: impl Into<Answer>) -> MemoryApprover {
+        lock(&self.answers).push_back(answer.into());
         self
     }
 
@@ -52,7 +51,7 @@ impl Approver for MemoryApprover {
 
     async fn decide(&self, _: &Ctx, run: &Run) -> Result<Option<Decided>> {
         lock(&self.asked).push(run.id);
-        let decision = lock(&self.decisions).pop_front();
-        Ok(decision.map(|decision| Decided { by: self.by.clone(), decision }))
+        let answer = lock(&self.answers).pop_front();
+        Ok(answer.map(|answer| Decided { by: self.by.clone(), answer }))
     }
 }

@@ -96,7 +96,9 @@ struct Oracle {
     last: Seq,
     planned: Option<Box<Plan>>,
     run: Option<Run>,
-    /// What was there before the run.
+    /// What the runs had begun whose places it took, one after the other.
+    begun: BTreeSet<Address>,
+    /// What was there before the run, or before the first of those.
     before: BTreeMap<Address, Want>,
     world: BTreeMap<Address, Want>,
     /// Each key: how often it was started and called, and how many whole effects it had.
@@ -278,7 +280,17 @@ impl Oracle {
                 self.check(!open, Rule::EndIsTheEnd, || "a run begins before the last one ended".into());
                 let Some(plan) = self.planned.take() else { return };
                 let steps = vec![Step::default(); plan.steps.len()];
-                self.before.clone_from(&self.world);
+                // Where it takes the place of another, its way back goes to before that one.
+                match self.run.take().filter(|_| plan.follows.is_some()) {
+                    Some(run) => {
+                        let begun = run.plan.steps.iter().zip(&run.steps).filter(|(_, now)| now.attempts > 0);
+                        self.begun.extend(begun.map(|(step, _)| step.address().clone()));
+                    }
+                    None => {
+                        self.begun.clear();
+                        self.before.clone_from(&self.world);
+                    }
+                }
                 let undo = steps.clone();
                 self.run = Some(Run {
                     plan,
@@ -391,7 +403,7 @@ impl Oracle {
         }
         if undo {
             let begun = &run.steps[i];
-            if begun.attempts == 0 || begun.untouched {
+            if !planned.begun_before && (begun.attempts == 0 || begun.untouched) {
                 broken.push((Rule::UndoesWhatWasBegun, format!("step {step} was not begun")));
             }
             for later in run.plan.steps.iter().filter(|other| other.needs.contains(&step)) {
@@ -493,7 +505,8 @@ impl Oracle {
         }
         let damaged = |a: &Address| self.before.get(a).is_some_and(|was| was.get("drift").is_some());
         let differs = |a: &&Address| self.before.get(*a) != self.world.get(*a) && !damaged(a);
-        let touched: BTreeSet<&Address> = run.plan.steps.iter().map(|step| step.address()).collect();
+        let touched = run.plan.steps.iter().map(|step| step.address());
+        let touched: BTreeSet<&Address> = touched.chain(&self.begun).collect();
         let all: BTreeSet<&Address> = self.before.keys().chain(self.world.keys()).collect();
         let different: Vec<String> = all
             .into_iter()

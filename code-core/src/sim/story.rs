@@ -18,7 +18,7 @@ use super::dice::Dice;
 use super::journal::Journal;
 use super::record::{Entry, Fate, Life, Limits, Record};
 use super::world::Cast;
-use crate::approver::{Approver, Decided};
+use crate::approver::{Answer, Approver, Decided};
 use crate::checks::{Approval, How};
 use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
@@ -27,7 +27,7 @@ use crate::event::{Decision, OnFailure, Outcome};
 use crate::expr::Want;
 use crate::memory::{MemoryHost, MemorySecrets, MemoryStore};
 use crate::provider::Observed;
-use crate::spec::Origins;
+use crate::spec::{Origins, Spec};
 use crate::status::Run;
 use crate::{Address, Ctx, Deployment, Engine, Error, ErrorKind, Host, Provider, Result};
 
@@ -73,6 +73,8 @@ enum Next {
     Begin,
     Resume,
     Decide(Decision),
+    /// Another of what is wanted takes the place of the run that is paused.
+    Edit(usize),
 }
 
 impl Story {
@@ -177,7 +179,7 @@ impl Stage {
                 cool_down: Duration::from_secs(1 + dice.roll(30) as u64),
             },
             person: dice.one_in(2),
-            on_failure: [OnFailure::RollBack, OnFailure::RollBack, OnFailure::Pause, OnFailure::Stop]
+            on_failure: [OnFailure::RollBack, OnFailure::Pause, OnFailure::Pause, OnFailure::Stop]
                 [dice.roll(4)],
         })
     }
@@ -252,6 +254,9 @@ impl Stage {
                 !run.is_cancelled() || (finished_now(&end, Outcome::Cancelled) && round < 4 && dice.one_in(2))
             });
             next = match goes_on {
+                Some(run) if run.paused.is_some() && round < 6 && dice.one_in(2) => {
+                    Next::Edit(dice.roll(self.cast.wants.len()))
+                }
                 Some(run) if run.paused.is_some() => Next::Decide(decision(run, round, dice)),
                 Some(_) if dice.one_in(10) => Next::Decide(Decision::RollBack),
                 Some(_) => Next::Resume,
@@ -284,12 +289,24 @@ impl Stage {
     ) -> Result<Option<Finished>> {
         match next {
             Next::Begin => {}
+            Next::Edit(want) => return self.edit(engine, life, want).await,
             Next::Resume => return engine.resume(&self.deployment, life.stop()).await,
             Next::Decide(decision) => {
                 return engine.decide(&self.deployment, decision, life.stop()).await;
             }
         }
         let planned = engine.plan(proposal, &self.accepted(engine, proposal).await?).await?;
+        engine.apply(&planned, self.approval(&planned), life.stop()).await.map(Some)
+    }
+
+    /// The place of the paused run is taken; where it cannot be, the run goes on as it was.
+    async fn edit(&self, engine: &Engine, life: &Life, want: usize) -> Result<Option<Finished>> {
+        let state = engine.state(&self.deployment).await?;
+        let (Some(run), Some(want)) = (state.open_run(), self.cast.wants.get(want)) else { return Ok(None) };
+        let mut proposal = Proposal::of(want.clone(), Origins::new())?;
+        proposal.on_failure = (run.id.0 % 2 == 0).then_some(OnFailure::RollBack);
+        let proposal = proposal.following(run, "somebody", self.host.now());
+        let planned = engine.plan(&proposal, &self.accepted(engine, &proposal).await?).await?;
         engine.apply(&planned, self.approval(&planned), life.stop()).await.map(Some)
     }
 
@@ -347,7 +364,11 @@ impl Stage {
         };
         if let Some(life) = life.filter(|_| self.person) {
             let dice = Mutex::new(Dice::new(self.story.seed ^ u64::from(life.number).rotate_left(48)));
-            builder = builder.approver(Arc::new(Person { life: Arc::clone(life), dice }));
+            builder = builder.approver(Arc::new(Person {
+                life: Arc::clone(life),
+                dice,
+                wants: self.cast.wants.clone(),
+            }));
         }
         for (provider, half) in &self.cast.providers {
             let provider = Arc::clone(provider);
@@ -405,6 +426,11 @@ impl Stage {
         self.record.note(Entry::World(world));
         let said = finished.is_some_and(|finished| finished.outcome == Outcome::Succeeded);
         if said || calm {
+            // Whoever edited wants what the edited spec says.
+            let wanted = state.run.as_ref().filter(|run| run.plan.follows.is_some());
+            let wanted = wanted.and_then(|run| run.plan.spec.clone());
+            let edited = wanted.and_then(|spec| Proposal::of(spec, Origins::new()).ok());
+            let proposal = edited.as_ref().unwrap_or(proposal);
             let accepted = self.accepted(honest, proposal).await.unwrap_or_default();
             match honest.plan(proposal, &accepted).await {
                 Ok(planned) if planned.plan.steps.is_empty() => {}
@@ -443,22 +469,30 @@ fn decision(run: &Run, round: usize, dice: &mut Dice) -> Decision {
 struct Person {
     life: Arc<Life>,
     dice: Mutex<Dice>,
+    wants: Vec<Spec>,
 }
 
 #[async_trait]
 impl Approver for Person {
-    async fn approve(&self, _: &Ctx, _: &Planned) -> Result<Option<Approval>> {
-        Ok(None)
+    async fn approve(&self, ctx: &Ctx, planned: &Planned) -> Result<Option<Approval>> {
+        self.life.moment().await;
+        let (by, at) = ("the story".to_owned(), ctx.host().now());
+        Ok(Some(Approval { plan: planned.plan.id, by, at, how: How::Program }))
     }
 
     async fn decide(&self, ctx: &Ctx, run: &Run) -> Result<Option<Decided>> {
-        let (time, walks_away, decision) = {
+        let (time, walks_away, answer) = {
             let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-            (dice.roll(200) as u64, dice.one_in(3), decision(run, dice.roll(7), &mut dice))
+            let edits = (!self.wants.is_empty() && dice.one_in(3)).then(|| dice.roll(self.wants.len()));
+            let answer = match edits {
+                Some(want) => Answer::Edited(Box::new(self.wants[want].clone())),
+                None => decision(run, dice.roll(7), &mut dice).into(),
+            };
+            (dice.roll(200) as u64, dice.one_in(3), answer)
         };
         self.life.moment().await;
         ctx.host().sleep(Duration::from_secs(time)).await;
         self.life.moment().await;
-        Ok((!walks_away).then(|| Decided { by: "somebody".to_owned(), decision }))
+        Ok((!walks_away).then(|| Decided { by: "somebody".to_owned(), answer }))
     }
 }

@@ -24,9 +24,10 @@ pub(super) fn head(html: &mut Html, story: &Story<'_>) {
         Some((_, outcome @ Outcome::Succeeded)) => ("done", word(outcome)),
         Some((_, outcome @ Outcome::RolledBack)) => ("undone", word(outcome)),
         Some((_, outcome @ Outcome::Failed)) => ("failed", word(outcome)),
-        Some((_, outcome @ (Outcome::Cancelled | Outcome::Incomplete | Outcome::Paused))) => {
-            ("skipped", word(outcome))
-        }
+        Some((
+            _,
+            outcome @ (Outcome::Cancelled | Outcome::Incomplete | Outcome::Superseded | Outcome::Paused),
+        )) => ("skipped", word(outcome)),
         None if run.paused.is_some() => ("failed", word(Outcome::Paused)),
         None if run.undoing.is_some() => ("started", "being rolled back"),
         None => ("started", "not ended"),

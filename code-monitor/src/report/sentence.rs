@@ -89,6 +89,7 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Cancelled => "cancelled",
         Outcome::Incomplete => "incomplete",
+        Outcome::Superseded => "superseded by a run of an edited spec",
         Outcome::Paused => "waiting for a decision",
     }
 }

@@ -237,7 +237,7 @@ fn was_said(origin: Option<&Origin>, field: &str) -> bool {
     let derived = ["/source", "/build", "/start", "/release", "/application"].contains(&field);
     match origin {
         Some(Origin::Request { .. } | Origin::Option { .. }) => true,
-        Some(Origin::File { .. }) => !derived,
+        Some(Origin::File { .. } | Origin::Edited { .. }) => !derived,
         Some(Origin::Setting { .. } | Origin::Default { .. }) => false,
         // It is not known how: kept rather than lost.
         Some(Origin::Revision { .. }) | None => true,

@@ -3,8 +3,6 @@
 use code_core::id::name_from;
 use code_core::spec::Spec;
 use code_core::{Deployment, Error, ErrorKind, Layout, Result};
-use code_nlp::resolve::{Ask, resolve_spec, spec_sources};
-use code_nlp::spec_file::read_spec;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +11,6 @@ use crate::flow::propose::{Came, Goal, line, propose};
 use crate::flow::sentence;
 use crate::interrupt::interruptible;
 use crate::machine;
-use crate::render::understood;
 use crate::session::Session;
 use crate::style::{Tone, cell, table};
 
@@ -27,18 +24,7 @@ pub async fn deploy(session: &Session, revision: &str, goal: &Goal) -> Result<Ca
     let ctx = session.engine.ctx().for_deployment(&deployment);
     let found = session.git.read(&ctx, &deployment, revision).await?;
     let shown = format!("{}:{}", found.commit.short(), found.commit.path);
-    let file = read_spec(&shown, &found.bytes)?;
-    let sources = sentence::projects(&session.place.project, spec_sources(&file))?;
-    let context = sentence::context(session, sources, session.history().await?).await?;
-    let mut resolution = resolve_spec(&file, &context)?;
-    for note in &resolution.notes {
-        session.screen.detail(&understood::note(&session.screen.style, "", note));
-    }
-    let Some(Ask::Change(change)) = resolution.asks.pop() else {
-        return Err(
-            Error::new(ErrorKind::Bug, "front::unsupported", "find one change in a spec").help("report it")
-        );
-    };
+    let change = sentence::of_spec(session, &shown, &found.bytes).await?;
     if change.deployment != deployment {
         let message = format!("deploy a spec of {} from the folder of {deployment}", change.deployment);
         return Err(Error::new(ErrorKind::Invalid, "git::other-deployment", message)

@@ -5,6 +5,7 @@ pub mod change;
 pub mod connect;
 pub mod consent;
 pub mod doctor;
+pub mod edit;
 pub mod ended;
 pub mod git;
 pub mod init;

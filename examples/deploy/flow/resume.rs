@@ -1,4 +1,5 @@
-//! On with a run: one that was interrupted or stopped goes on where it was, a paused one as somebody decides.
+//! On with a run: one that was interrupted or stopped goes on where it was, a paused one as somebody decides,
+//! or with an edited spec.
 //!
 //! ```text
 //!  the same command again ──▶ same ──────────┐
@@ -17,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Decide;
 use crate::exit::Exit;
 use crate::flow::consent;
+use crate::flow::edit;
 use crate::flow::propose::watched;
 use crate::progress::Board;
+use crate::render::error;
 use crate::session::Session;
 use crate::style::{Tone, paragraph, printable};
 
@@ -45,6 +48,9 @@ pub async fn resume(session: &Session, asked: &Decide) -> Result<Exit> {
     }
     for (deployment, run) in runs {
         consent::fits(session, &deployment)?;
+        if let Some(file) = &asked.edit {
+            return edit::edit(session, &deployment, &run, file.as_deref()).await;
+        }
         let decision = decision(asked, &run)?;
         let exit = go_on(session, &deployment, &run, decision).await?;
         let exit = at_pause(session, &deployment, exit).await?;
@@ -104,17 +110,29 @@ pub async fn at_pause(session: &Session, deployment: &Deployment, mut exit: Exit
     while exit == Exit::Paused && session.screen.interactive {
         let state = session.engine.state(deployment).await?;
         let Some(run) = state.open_run() else { break };
-        let question = "retry, skip STEP, roll back, abort, or nothing to leave it paused? ";
+        let question = "retry, skip STEP, edit, roll back, abort, or nothing to leave it paused? ";
         let answer = session.screen.ask(question).await.unwrap_or_default();
         if answer.trim().is_empty() {
             break;
         }
         match read(&answer, run) {
+            None if matches!(answer.trim(), "e" | "edit") => {
+                match Box::pin(edit::edit(session, deployment, run, None)).await {
+                    // Another run took its place, and its own pauses were asked about there.
+                    Ok(ended) if is_over(session, deployment, run).await? => return Ok(ended),
+                    Ok(_) => {}
+                    Err(error) => session.screen.note(&error::error(&session.screen.notes, &error)),
+                }
+            }
             Some(decision) => exit = go_on(session, deployment, run, Some(decision)).await?,
             None => session.screen.note(&format!("failed: {}\n", printable(&failed(run).join(", ")))),
         }
     }
     Ok(exit)
+}
+
+async fn is_over(session: &Session, deployment: &Deployment, run: &Run) -> Result<bool> {
+    Ok(session.engine.state(deployment).await?.open_run().is_none_or(|open| open.id != run.id))
 }
 
 /// The decision in an answer; `skip` alone is the step that failed, where only one did.

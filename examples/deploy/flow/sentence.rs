@@ -93,6 +93,24 @@ async fn spec(session: &Session, path: &Path, goal: &Goal) -> Result<Came> {
     all(session, resolution, None, goal).await
 }
 
+/// What a spec asks for that is written somewhere else than in a file of the project.
+pub(super) async fn of_spec(session: &Session, shown: &str, bytes: &[u8]) -> Result<Change> {
+    let file = read_spec(shown, bytes)?;
+    let sources = projects(&session.place.project, spec_sources(&file))?;
+    let context = context(session, sources, session.history().await?).await?;
+    let mut resolution = resolve_spec(&file, &context)?;
+    for note in &resolution.notes {
+        session.screen.detail(&understood::note(&session.screen.style, "", note));
+    }
+    match resolution.asks.pop() {
+        Some(Ask::Change(change)) => Ok(change),
+        _ => {
+            Err(Error::new(ErrorKind::Bug, "front::unsupported", "find one change in a spec")
+                .help("report it"))
+        }
+    }
+}
+
 /// Does all that was asked for, in order.
 async fn all(session: &Session, resolution: Resolution, said: Option<&Said>, goal: &Goal) -> Result<Came> {
     let text = said.map_or("", |said| said.request.text.as_str());

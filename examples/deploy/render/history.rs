@@ -111,7 +111,10 @@ impl Names {
             Body::Planned { plan } => {
                 self.learn(plan);
                 let steps = plan.steps.len();
-                (format!("planned revision {}: {steps} steps, plan {}", plan.revision, plan.id), Tone::Plain)
+                let place = plan.follows.map(|run| format!(" in the place of run {run}")).unwrap_or_default();
+                let text =
+                    format!("planned revision {}{place}: {steps} steps, plan {}", plan.revision, plan.id);
+                (text, Tone::Plain)
             }
             Body::Approved { approval } => {
                 let how = format!("{:?}", approval.how).to_lowercase();
@@ -204,7 +207,7 @@ impl Names {
 pub fn outcome_tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Succeeded => Tone::Good,
-        Outcome::Cancelled | Outcome::Incomplete | Outcome::Paused => Tone::Warn,
+        Outcome::Cancelled | Outcome::Incomplete | Outcome::Superseded | Outcome::Paused => Tone::Warn,
         Outcome::RolledBack | Outcome::Failed => Tone::Bad,
     }
 }
@@ -217,6 +220,7 @@ pub fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed and was not taken back",
         Outcome::Cancelled => "was stopped",
         Outcome::Incomplete => "is incomplete: a step was left out",
+        Outcome::Superseded => "failed, and was gone on from with an edited spec",
         Outcome::Paused => "waits for a decision",
     }
 }

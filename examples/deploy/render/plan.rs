@@ -131,11 +131,13 @@ fn nearest(plan: &Plan, step: &Step) -> Vec<StepId> {
 
 /// How a step is taken back, in a few words.
 fn back(plan: &Plan, step: &Step) -> String {
+    let gone = step.change.resource.want.is_none();
     let action = match (step.change.action, step.change.reversal.to()) {
         (_, None) => None,
+        (_, Some(to)) if to.want.is_none() && gone => Some("leave it gone"),
         (_, Some(to)) if to.want.is_none() => Some("delete it"),
         (Action::Create, _) => Some("keep it"),
-        (Action::Delete, _) => Some("make it again"),
+        _ if gone => Some("make it again"),
         (Action::Replace, _) => Some("put the old one back"),
         _ => Some("change it back"),
     };
@@ -194,7 +196,10 @@ fn way_back(style: &Style, plan: &Plan) -> String {
     let total = way.len();
     if stuck.is_empty() {
         let how = if total == 1 { "the step".to_owned() } else { format!("each of the {total} steps") };
-        let rest = format!(": {how} can be taken back; if one fails, what was done is undone");
+        let rest = match plan.follows {
+            None => format!(": {how} can be taken back; if one fails, what was done is undone"),
+            Some(run) => format!(": {how} can be taken back, to before run {run}, which this goes on from"),
+        };
         return heading(style, Tone::Strong, "Way back", &rest);
     }
     let rest = format!(": {} of {total} steps can be taken back; these cannot:", total - stuck.len());
@@ -248,7 +253,7 @@ pub fn counts(style: &Style, plan: &Plan) -> String {
         number(Action::Update),
         number(Action::Replace),
         number(Action::Delete),
-        plan.unchanged.len(),
+        plan.unchanged.len() + number(Action::Keep),
     );
     if !plan.kept.is_empty() {
         let names: Vec<&str> = plan.kept.iter().map(|address| address.as_str()).collect();

@@ -118,6 +118,7 @@ fn step(change: Change, needs: &[u32]) -> Step {
         provider: "process".into(),
         class: Class::Io,
         symbolic: change.resource.want.clone(),
+        begun_before: false,
         change,
         needs: needs.iter().map(|id| StepId(*id)).collect(),
     }
@@ -136,6 +137,7 @@ pub(crate) fn plan(mut steps: Vec<Step>) -> Plan {
         protected: false,
         delete_data: false,
         rollback: None,
+        follows: None,
         delete_budget: 10,
         origins: spec().1,
         chain: Chain::default(),

@@ -92,6 +92,7 @@ pub fn summary(
         Outcome::Failed => ("Failed, and not taken back:", Tone::Bad),
         Outcome::Cancelled => ("Stopped:", Tone::Warn),
         Outcome::Incomplete => ("Done, but for what was left out:", Tone::Warn),
+        Outcome::Superseded => ("Failed, and gone on from with an edited spec:", Tone::Warn),
         Outcome::Paused => ("Failed, and waits for a decision:", Tone::Warn),
     };
     let rest = format!(" {deployment}, revision {}, in {}", plan.revision, time::duration(took));
@@ -129,7 +130,8 @@ fn counts(plan: &Plan, results: &Results, outcome: Outcome) -> String {
         let done = plan.counts().into_iter().filter(|(action, _)| *action != Action::Keep);
         counts.extend(done.map(|(action, n)| format!("{n} {}", past(action))));
         if !counts.is_empty() {
-            counts.push(format!("{} unchanged", plan.unchanged.len()));
+            let kept = plan.counts().get(&Action::Keep).copied().unwrap_or(0);
+            counts.push(format!("{} unchanged", plan.unchanged.len() + kept));
         }
         return counts.join(", ");
     }
@@ -199,6 +201,7 @@ fn next(
         Outcome::Paused => {
             row("try again", format!("resume --retry -e {environment}"));
             row("leave a step out", format!("resume --skip STEP -e {environment}"));
+            row("change the spec", format!("resume --edit -e {environment}"));
             row("take back", format!("resume --roll-back -e {environment}"));
             row("end as it is", format!("resume --abort -e {environment}"));
         }
@@ -206,7 +209,7 @@ fn next(
             row("go on", format!("resume -e {environment}"));
             row("take back", format!("resume --roll-back -e {environment}"));
         }
-        Outcome::Failed | Outcome::Incomplete => {
+        Outcome::Failed | Outcome::Incomplete | Outcome::Superseded => {
             row("how it is", "status".to_owned());
             row("what happened", format!("history -e {environment}"));
         }

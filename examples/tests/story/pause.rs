@@ -1,9 +1,10 @@
 //! What follows a failure that is paused at, and a run that was killed: decisions, and the same command again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
 use crate::world::{Ended, Running, World, http, until};
@@ -58,8 +59,8 @@ fn serves(url: &str) -> String {
 fn a_paused_run_is_tried_again_when_what_failed_is_mended() {
     let (world, url) = second_version_fails("");
     let paused = world.fails(&[UPDATE, "--yes", "--on-failure", "pause"], 13, "waits for a decision");
-    for way in ["resume --retry", "resume --skip", "resume --roll-back", "resume --abort"] {
-        assert!(paused.out.contains(way), "{way}: {paused}");
+    for way in ["--retry", "--skip", "--edit", "--roll-back", "--abort"].map(|way| format!("resume {way}")) {
+        assert!(paused.out.contains(&way), "{way}: {paused}");
     }
     assert_eq!(serves(&url), "one", "the former version goes on");
     world.fails(&["resume"], 4, "error[run::paused]");
@@ -122,6 +123,129 @@ fn a_step_is_left_out_and_the_rest_goes_on() {
     let done = world.fails(&["resume", "--skip", &step], 14, "left out");
     assert!(!done.out.contains("Deployed:"), "{done}");
     assert_eq!(serves(&world.url()), "one");
+}
+
+/// A second version that starts only where it is told to by a variable, which its spec does not say yet; gives
+/// that spec as it may be edited.
+fn paused_for_want_of_a_variable(world: &World) -> Value {
+    fs::remove_file(world.path("gate")).unwrap();
+    app(world, "two", "os.environ.get('OK') or sys.exit(3); break");
+    let paused = world.fails(&[UPDATE, "--yes", "--on-failure", "pause", "--json"], 13, "run_paused");
+    let mut spec = of_type(&paused, "spec")[0]["data"]["spec"].clone();
+    for component in spec["components"].as_array_mut().unwrap() {
+        component.as_object_mut().unwrap().remove("release");
+    }
+    spec
+}
+
+/// A first version that serves, and what may be asked of it.
+fn first_version() -> (World, String) {
+    let world = World::new();
+    world.settings("[components.web.health]\ntimeout_seconds = 5\n");
+    open(&world);
+    app(&world, "one", "sys.exit(3)");
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let url = world.url();
+    (world, url)
+}
+
+#[test]
+fn an_edited_spec_goes_on_in_the_place_of_the_paused_run() {
+    let (world, url) = first_version();
+    let mut spec = paused_for_want_of_a_variable(&world);
+    spec["components"][0]["env"] = json!({"OK": "1"});
+    let file = world.path("edited.yaml");
+    let edited = ["resume", "--edit", file.to_str().unwrap()];
+
+    // What is no spec, is of another deployment or is not agreed to leaves the run paused.
+    fs::write(&file, "components: [").unwrap();
+    world.fails(&edited, 2, "error[spec::syntax]");
+    let mut other = spec.clone();
+    other["environment"] = json!("elsewhere");
+    fs::write(&file, other.to_string()).unwrap();
+    world.fails(&edited, 2, "error[engine::other-deployment]");
+    fs::write(&file, spec.to_string()).unwrap();
+    let saved = world.fails(&edited, 4, "to before run 2");
+    assert!(saved.out.contains("keep release"), "what was done is kept: {saved}");
+    world.fails(&["resume"], 4, "error[run::paused]");
+    world.fails(&["resume", "--edit"], 4, "error[front::no-editor]");
+    assert_eq!(serves(&url), "one");
+
+    let done = world.ok(&[&edited[..], &["--yes"]].concat());
+    assert!(done.out.contains("Deployed:"), "{done}");
+    assert_eq!((serves(&url), world.processes().len()), ("two".to_owned(), 1));
+    let history = world.ok(&["history", "--full"]);
+    for text in ["run 2 failed, and was gone on from with an edited spec", "in the place of run 2"] {
+        assert!(history.out.contains(text), "{text}: {history}");
+    }
+    world.ok(&["verify"]);
+    // The plan that was saved before is of a run that is over.
+    let plans = world.state().join("plans");
+    let plan = fs::read_dir(plans).unwrap().next().unwrap().unwrap().path();
+    world.fails(&["apply", plan.to_str().unwrap()], 2, "error[run::not-paused]");
+    assert_eq!(serves(&url), "two");
+    open(&world);
+    world.ok(&["rollback", "--yes", "-q"]);
+    assert_eq!(serves(&url), "one");
+}
+
+#[test]
+fn an_edit_that_fails_too_is_taken_back_to_before_the_paused_run() {
+    let (world, url) = first_version();
+    let (before, releases) = (world.resources(), releases(&world));
+    let mut spec = paused_for_want_of_a_variable(&world);
+    spec["components"][0]["env"] = json!({"WRONG": "1"});
+    let file = world.write("../edited.yaml", &spec.to_string());
+    let edit = ["resume", "--edit", file.to_str().unwrap(), "--yes", "--on-failure"];
+    // Once more paused, edited again, and at last taken back: to before all of it.
+    world.fails(&[&edit[..], &["pause"]].concat(), 13, "waits for a decision");
+    spec["components"][0]["env"] = json!({"WRONG": "2"});
+    fs::write(&file, spec.to_string()).unwrap();
+    world.fails(&[&edit[..], &["roll-back"]].concat(), 5, "everything was taken back");
+    assert_eq!(serves(&url), "one");
+    assert_eq!(world.resources(), before, "everything is as before the first of the runs");
+    assert_eq!(world.strangers(), Vec::<String>::new(), "nothing else runs");
+    let left: Vec<_> = self::releases(&world).into_iter().filter(|one| !releases.contains(one)).collect();
+    println!("figure: edited twice and taken back: {} resources as before, {left:?} left", before.len());
+    world.ok(&["verify"]);
+}
+
+/// The releases that are kept.
+fn releases(world: &World) -> Vec<String> {
+    let names = fs::read_dir(world.state().join("releases")).into_iter().flatten().flatten();
+    names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_person_at_the_terminal_edits_and_goes_on() {
+    let (world, url) = first_version();
+    fs::remove_file(world.path("gate")).unwrap();
+    app(&world, "two", "os.environ.get('OK') or sys.exit(3); break");
+    // The first time it makes a mistake, the second time it mends it.
+    let script = r#"#!/bin/sh
+        case "$(cat "$2")" in
+            *broken*) sed -i -E -e '/^broken/d' -e 's/^( *)- name: web$/&\n\1  env: {OK: "1"}/' "$2" ;;
+            *) echo 'broken: [' >> "$2" ;;
+        esac
+        "#;
+    let editor = world.path("editor");
+    fs::write(&editor, script).unwrap();
+    fs::set_permissions(&editor, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = world.command(&[UPDATE, "--on-failure", "pause"]);
+    command.env("VISUAL", format!("{} --wait", editor.display()));
+    let mut terminal = Terminal::of(command, 0);
+    terminal.wait_for("[y/N]");
+    terminal.types("y\n");
+    terminal.wait_for("leave it paused?");
+    terminal.types("edit\n");
+    terminal.wait_for("error[spec::");
+    terminal.types("edit\n");
+    terminal.wait_for("to before run 2");
+    until("it is asked about the new plan", || terminal.shown().matches("[y/N]").count() == 2);
+    terminal.types("y\n");
+    assert_eq!(terminal.ends().code(), Some(0), "{}", terminal.shown());
+    assert_eq!(serves(&url), "two");
+    assert_eq!(fs::read_dir(world.state().join("edit")).unwrap().count(), 0, "the draft is gone");
 }
 
 fn of_type(ended: &Ended, kind: &str) -> Vec<Value> {

@@ -28,7 +28,12 @@ fn scheduler(
 ) -> Scheduler {
     let providers = limits.providers.len();
     let nodes = (0..graph.len())
-        .map(|i| Node { provider: i % providers, duration: 1.0, reversible: !irreversible.contains(&i) })
+        .map(|i| Node {
+            provider: i % providers,
+            duration: 1.0,
+            reversible: !irreversible.contains(&i),
+            begun_before: false,
+        })
         .collect();
     let retry = RetryPolicy { attempts: 3, ..RetryPolicy::default() };
     let rules = Rules { retry, on_failure, seed: 1, ..Rules::default() };
@@ -155,7 +160,7 @@ fn an_undo_that_was_begun_waits_for_one_that_is_tried_again() {
     let undo = |phase| Recorded { phase, attempts: 1, ..Recorded::default() };
     let undo = vec![undo(Phase::Started), undo(Phase::Retrying)];
     let start = Start { steps: vec![done, done], undo, undoing: true, ordered: None };
-    let nodes = vec![Node { provider: 0, duration: 1.0, reversible: true }; 2];
+    let nodes = vec![Node { provider: 0, duration: 1.0, reversible: true, begun_before: false }; 2];
     let mut scheduler = Scheduler::new(graph, nodes, wide(), Rules::default(), &start);
     assert_eq!(started(&scheduler.handle(NOW, Input::Begin)), [(1, true)]);
     assert_eq!(started(&scheduler.handle(NOW, Input::Done(StepId(1)))), [(0, true)]);

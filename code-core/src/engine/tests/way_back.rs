@@ -10,12 +10,12 @@ use crate::status::Phase;
 use crate::{Approver, Error, StateStore as _};
 
 /// What exists, without the ids that each making gives anew.
-fn there(bench: &Bench) -> BTreeMap<Address, Want> {
+pub(super) fn there(bench: &Bench) -> BTreeMap<Address, Want> {
     bench.world.all().into_iter().map(|(address, live)| (address, live.was)).collect()
 }
 
 /// The second version of everything, three times.
-fn second() -> Spec {
+pub(super) fn second() -> Spec {
     shop_with(|spec| {
         spec.components[0].version = Some("2".into());
         spec.components[1].version = Some("16".into());
@@ -29,27 +29,27 @@ pub(super) fn pair() -> Spec {
     shop_with(|spec| spec.components = components)
 }
 
-async fn deploy(engine: &Engine, bench: &Bench, spec: &Spec) -> Result<Finished> {
+pub(super) async fn deploy(engine: &Engine, bench: &Bench, spec: &Spec) -> Result<Finished> {
     let planned = engine.plan(&Proposal::of(spec.clone(), Origins::new())?, &BTreeSet::new()).await?;
     engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await
 }
 
-async fn decide(engine: &Engine, decision: Decision) -> Result<Finished> {
+pub(super) async fn decide(engine: &Engine, decision: Decision) -> Result<Finished> {
     Ok(engine.decide(&name(), decision, &CancellationToken::new()).await?.expect("a run to decide about"))
 }
 
-fn step_of(finished: &Finished, address: &str) -> StepId {
+pub(super) fn step_of(finished: &Finished, address: &str) -> StepId {
     let run = finished.state.run.as_ref().unwrap();
     run.plan.steps.iter().find(|step| step.address() == &at(address)).unwrap().id
 }
 
 impl Bench {
-    fn pausing(&self) -> Engine {
+    pub(super) fn pausing(&self) -> Engine {
         self.engine_with(|builder| builder.on_failure(OnFailure::Pause))
     }
 
     /// A deployment in its first version, and a run to the second that is paused at the web app's endpoint.
-    async fn paused() -> (Bench, Engine, Finished) {
+    pub(super) async fn paused() -> (Bench, Engine, Finished) {
         let bench = Bench::new();
         bench.deploy(&shop()).await.unwrap();
         bench.world.fail(&at("web/endpoint"), Fault::Permanent, 1);
@@ -58,7 +58,7 @@ impl Bench {
         (bench, engine, finished)
     }
 
-    fn bodies(&self) -> Vec<Body> {
+    pub(super) fn bodies(&self) -> Vec<Body> {
         self.store.events("shop/staging").into_iter().map(|(_, event)| event.body).collect()
     }
 }
@@ -157,7 +157,7 @@ async fn a_person_can_take_back_or_end_what_is_paused() {
     let before = there(&bench);
     let ended = decide(&engine, Decision::Abort).await.unwrap();
     assert_eq!((ended.outcome, there(&bench)), (Outcome::Failed, before));
-    // Edit and go on: another spec, with a plan and an approval of its own, from what is there.
+    // What is there is what the next plan begins from.
     let edited = shop_with(|spec| spec.components[0].version = Some("3".into()));
     assert_eq!(deploy(&engine, &bench, &edited).await.unwrap().outcome, Outcome::Succeeded);
 }
@@ -243,7 +243,7 @@ async fn a_stop_while_a_person_is_asked_leaves_the_run_paused() {
 
 /// Does something with an engine until the journal has `events` more events, and then drops everything, as
 /// a `kill -9` does. Gives whether it got that far.
-async fn killed(
+pub(super) async fn killed(
     bench: &Bench,
     events: usize,
     policy: OnFailure,
@@ -262,13 +262,13 @@ async fn killed(
     died
 }
 
-async fn resume(engine: Engine) -> Result<()> {
+pub(super) async fn resume(engine: Engine) -> Result<()> {
     engine.resume(&name(), &CancellationToken::new()).await.map(drop)
 }
 
 /// Whatever happened, each thing was changed at most once on the way forward and once on the way back, and
 /// the journal is one that can be trusted.
-fn nothing_twice(bench: &Bench, before: &BTreeMap<String, usize>, of: &str) {
+pub(super) fn nothing_twice(bench: &Bench, before: &BTreeMap<String, usize>, of: &str) {
     for (address, count) in bench.effects() {
         let before = before.get(&address).copied().unwrap_or(0);
         assert!(count <= before + 2, "{address} changed {count} times, {of}");

@@ -92,10 +92,6 @@ impl Records {
         let all = (0..self.steps.len()).filter(|i| self.steps[*i].phase == phase);
         all.map(|i| StepId(i as u32)).collect()
     }
-
-    fn touched(&self, i: usize) -> bool {
-        self.steps[i].attempts > 0 && !self.steps[i].untouched
-    }
 }
 
 struct Story {
@@ -105,6 +101,7 @@ struct Story {
     limits: Limits,
     on_failure: OnFailure,
     irreversible: BTreeSet<usize>,
+    begun_before: BTreeSet<usize>,
     failing: usize,
     crashes: u32,
     at: Timestamp,
@@ -136,12 +133,15 @@ impl Story {
         let limits = Limits { total: 1 + dice.roll(8), cpu: 1 + dice.roll(3), providers };
         let policies = [OnFailure::RollBack, OnFailure::Pause, OnFailure::Pause, OnFailure::Stop];
         let steps = vec![Recorded::default(); nodes];
+        // One in four takes the place of a run that was paused.
+        let follows = dice.roll(4) == 0;
         Story {
             graph: Graph::new(nodes, edges.clone()).unwrap(),
             edges,
             limits,
             on_failure: policies[dice.roll(4)],
             irreversible: (0..nodes).filter(|_| dice.roll(8) == 0).collect(),
+            begun_before: (0..nodes).filter(|_| dice.roll(8) == 0).filter(|_| follows).collect(),
             failing: dice.roll(5),
             crashes: 0,
             at: NOW,
@@ -160,8 +160,13 @@ impl Story {
     /// From the beginning, a crash, a decision or a stop to the next of them.
     fn scheduler(&mut self) -> Scheduler {
         let (providers, irreversible) = (self.limits.providers.len(), &self.irreversible);
-        let node =
-            |i| Node { provider: i % providers, duration: 1.0, reversible: !irreversible.contains(&i) };
+        let begun_before = &self.begun_before;
+        let node = |i| Node {
+            provider: i % providers,
+            duration: 1.0,
+            reversible: !irreversible.contains(&i),
+            begun_before: begun_before.contains(&i),
+        };
         let nodes = (0..self.graph.len()).map(node).collect();
         let rules = Rules {
             retry: RetryPolicy { attempts: ATTEMPTS, ..RetryPolicy::default() },
@@ -237,6 +242,11 @@ impl Story {
                 self.records.ordered = Some(Decision::Abort);
             }
         }
+    }
+
+    fn touched(&self, i: usize) -> bool {
+        let record = &self.records.steps[i];
+        self.begun_before.contains(&i) || (record.attempts > 0 && !record.untouched)
     }
 
     /// The life of one machine.
@@ -374,9 +384,9 @@ impl Story {
         prop_assert!(matches!(before.phase, Phase::Waiting | Phase::Started | Phase::Retrying));
         let provider = i % self.open.len();
         if undo {
-            prop_assert!(self.records.touched(i) && !self.irreversible.contains(&i));
+            prop_assert!(self.touched(i) && !self.irreversible.contains(&i));
             for (later, _) in self.edges.iter().filter(|(_, need)| *need == i) {
-                let there = self.records.touched(*later) && !self.irreversible.contains(later);
+                let there = self.touched(*later) && !self.irreversible.contains(later);
                 prop_assert!(!there || self.records.undo[*later].phase.is_over());
             }
         } else {
@@ -437,14 +447,14 @@ impl Story {
                 self.take("Back to Ended: RolledBack");
                 for i in 0..self.graph.len() {
                     let back = self.records.undo[i].phase == Phase::Done;
-                    prop_assert!(back || !self.records.touched(i));
+                    prop_assert!(back || !self.touched(i));
                     prop_assert!(back || self.records.steps[i].phase != Phase::Done);
                 }
             }
             (true, Outcome::Failed) => {
                 self.take("Back to Ended: Failed");
                 let stuck = self.records.undo.iter().any(|undo| undo.phase == Phase::Failed);
-                let stays = |i: &usize| self.records.touched(*i);
+                let stays = |i: &usize| self.touched(*i);
                 prop_assert!(stuck || self.irreversible.iter().any(stays));
             }
             (true, Outcome::Cancelled) => {
