@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::scanner::Subject;
 use crate::spec::Origin;
 use crate::status::{Run, State};
-use crate::store::Lease;
+use crate::store::{Lease, Seq};
 use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId, kill};
 
 /// How long a lease lasts in stores whose leases have an end.
@@ -53,6 +53,11 @@ impl Engine {
         self.is_ours(planned)?;
         let deployment = planned.plan.deployment.clone();
         let holder = self.parts.holder();
+        let state = self.state(&deployment).await?;
+        if state.last == Seq::START {
+            // A lease makes a journal: what is refused here leaves nothing.
+            self.fits(&self.ctx().for_deployment(&deployment), &state, planned, &approval, None).await?;
+        }
         let (ctx, lease) = self.lease(&deployment, &holder, cancel).await?;
         let begun = self.begin(&ctx, &lease, planned, approval, holder, None).await;
         self.finish(ctx, lease, begun, cancel).await
@@ -176,14 +181,7 @@ impl Engine {
         edits: Option<&str>,
     ) -> Result<Begun> {
         let state = self.trusted_state(&planned.plan.deployment).await?;
-        let now = self.plan_on(&planned.proposal, &planned.accepted, &state).await?;
-        if now.plan.id != planned.plan.id {
-            return Err(stale(&planned.plan, &now.plan));
-        }
-        let plan = self.check(&now)?;
-        let asks = now.proposal.request.as_ref().map(|request| request.who.as_str()).or(edits);
-        let requester = asks.map_or_else(|| ctx.host().user(), str::to_owned);
-        approval.check(&plan, &requester, ctx.host().now())?;
+        let (now, plan) = self.fits(ctx, &state, planned, &approval, edits).await?;
         let changes_nothing = plan.steps.is_empty();
         let rolled_out = state.current().is_some_and(|current| current.number == plan.revision);
         if changes_nothing
@@ -217,6 +215,26 @@ impl Engine {
         let policy = self.policy(&now, Subject::Plan(&now.plan));
         let state = self.write(ctx, lease, &planned.plan.deployment, state, bodies).await?;
         Ok(Begun::Run(Box::new((state, plan, policy))))
+    }
+
+    /// Whether a plan is still the one that would be made, passes the gate, and is approved.
+    async fn fits(
+        &self,
+        ctx: &Ctx,
+        state: &State,
+        planned: &Planned,
+        approval: &Approval,
+        edits: Option<&str>,
+    ) -> Result<(Planned, Checked<Plan>)> {
+        let now = self.plan_on(&planned.proposal, &planned.accepted, state).await?;
+        if now.plan.id != planned.plan.id {
+            return Err(stale(&planned.plan, &now.plan));
+        }
+        let plan = self.check(&now)?;
+        let asks = now.proposal.request.as_ref().map(|request| request.who.as_str()).or(edits);
+        let requester = asks.map_or_else(|| ctx.host().user(), str::to_owned);
+        approval.check(&plan, &requester, ctx.host().now())?;
+        Ok((now, plan))
     }
 
     async fn finish(

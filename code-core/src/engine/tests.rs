@@ -892,3 +892,28 @@ async fn a_value_of_what_is_there_and_recorded_nowhere_is_used_as_it_is() {
     let part = bench.world.get(&at("web/part.0")).unwrap();
     assert_eq!(part.was.get("url.db"), Some(&"memory://db".into()));
 }
+
+#[tokio::test]
+async fn what_is_refused_of_a_new_deployment_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let bench = Bench::new();
+    let store = Arc::new(crate::local::LocalStore::new(&crate::Layout::new(&state)));
+    let engine = bench.engine_with(|builder| builder.store(store));
+    let proposal = Proposal::of(shop(), Origins::new()).unwrap();
+    let planned = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
+    let refused = async |approval: Approval| {
+        let error = engine.apply(&planned, approval, &CancellationToken::new()).await.unwrap_err();
+        assert!(!state.exists(), "{error} left something");
+        error.code().to_owned()
+    };
+    let other = Approval { plan: Digest::ZERO, ..bench.approve(&planned) };
+    assert_eq!(refused(other).await, "approval::other-plan");
+    // Somebody made what was to be made.
+    let made = Live { id: "theirs".into(), was: Want::new(), outputs: [].into(), drift: vec![] };
+    bench.world.meddle(&at("web/endpoint"), Some(made));
+    assert_eq!(refused(bench.approve(&planned)).await, "plan::stale");
+    bench.world.meddle(&at("web/endpoint"), None);
+    engine.apply(&planned, bench.approve(&planned), &CancellationToken::new()).await.unwrap();
+    assert!(state.exists());
+}
