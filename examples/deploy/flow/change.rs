@@ -1,6 +1,7 @@
 //! The commands that change a deployment without a sentence: destroy, stop, start, restart, roll back.
 
 use code_core::engine::Proposal;
+use code_core::event::Outcome;
 use code_core::spec::{Origin, Origins, Spec};
 use code_core::status::Revision;
 use code_core::{Deployment, Error, ErrorKind, Result};
@@ -92,7 +93,10 @@ async fn current(session: &Session) -> Result<(Deployment, Spec, Origins)> {
 
 async fn rolled_out(session: &Session, deployment: &Deployment) -> Result<(Spec, Origins)> {
     let state = session.engine.state(deployment).await?;
-    match state.current() {
+    // In the middle of a run, what was rolled out when it began: the same command after a crash means that run.
+    let good = |revision: &&Revision| revision.outcome == Some(Outcome::Succeeded);
+    let before = state.open_run().and_then(|_| state.revisions.iter().rev().find(good));
+    match before.or(state.current()) {
         Some(Revision { spec: Some(spec), origins, .. }) => Ok((spec.clone(), origins.clone())),
         _ => Err(Error::new(
             ErrorKind::NotFound,

@@ -311,3 +311,42 @@ fn a_killed_run_is_taken_back() {
     assert!(world.resources().is_empty());
     until("nothing of it runs", || !begun(&world));
 }
+
+/// Kills a command at a point of its run, and gives the same command again, which goes on with that run.
+fn killed_and_given_again(world: &World, args: &[&str]) {
+    let file = world.path("killed");
+    let mut command = world.command(args);
+    command.env("CODE_KILL_AT", format!("append.step_started.after:1:{}", file.display()));
+    let killed = Ended::of(args, command.output().expect("the binary runs"));
+    assert!(file.exists(), "{killed}");
+    fs::remove_file(&file).unwrap();
+    let again = world.ok(args);
+    assert!(again.out.contains("going on with run"), "{again}");
+    assert!(!again.err.contains("something has changed"), "{again}");
+}
+
+#[test]
+fn each_command_goes_on_with_its_own_killed_run() {
+    if !cfg!(feature = "kill-points") {
+        println!("skipped: commands killed and given again: the binary has no points to be killed at");
+        return;
+    }
+    let (world, url) = first_version();
+    let commands: [&[&str]; 6] = [
+        &["restart"],
+        &["restart", "web"],
+        &["scale the web app to 2 in staging"],
+        &["stop", "web"],
+        &["start", "web"],
+        &["destroy"],
+    ];
+    for command in commands {
+        killed_and_given_again(&world, &[command, &["--yes"]].concat());
+        if command[0] != "stop" && command[0] != "destroy" {
+            assert_eq!(serves(&url), "one", "{command:?}");
+        }
+    }
+    assert!(world.resources().is_empty());
+    assert_eq!(world.strangers(), Vec::<String>::new());
+    println!("figure: commands killed and given again: {} went on with their run", commands.len());
+}
