@@ -278,8 +278,9 @@ impl Body {
     }
 }
 
-/// What happens when a step fails for good. Either way nothing new begins and what runs is waited for, also
-/// where it has nothing to do with the failure: there is less to take back, and a person sees it sooner.
+/// What happens when a step fails for good. Where the run goes back or ends, nothing new begins and what runs is
+/// waited for: there is less to take back. Where it pauses, it is to go on, so that what does not need the failed
+/// step is done meanwhile, and one decision is about all that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {

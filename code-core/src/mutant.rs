@@ -39,6 +39,7 @@ mod on {
         "dependants-do-not-wait",
         "retries-for-ever",
         "goes-on-after-a-failure",
+        "pauses-at-once",
         "decision-is-ignored",
         "every-undo-is-called-clean",
         "skipped-is-done",

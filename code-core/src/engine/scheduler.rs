@@ -10,9 +10,9 @@
 //!                      └───────────────▶ journal ─────▶ providers ─────┘
 //!
 //! Forward ── all done ───────────────────────────────────────────────────────▶ Ended
-//!    └─ a step failed for good ──▶ (running steps end) ─┬─ RollBack ──▶ Back ──▶ Ended
-//!                                                       ├─ Pause ──▶ Paused
-//!                                                       └─ Stop ──▶ Ended
+//!    └─ a step failed for good ─┬─ (running steps end) ─┬─ RollBack ──▶ Back ──▶ Ended
+//!                               │                       └─ Stop ──▶ Ended
+//!                               └─ (what does not need it is done, too) ── Pause ──▶ Paused
 //! ```
 //!
 //! A pause is the end of this machine, and not of the run: what a person decides is folded into the state of
@@ -494,7 +494,8 @@ impl Scheduler {
 
     /// Whether nothing new begins.
     fn is_stopping(&self) -> bool {
-        let failed = self.failed && !mutant("goes-on-after-a-failure");
+        let pauses = self.rules.on_failure == OnFailure::Pause && !mutant("pauses-at-once");
+        let failed = self.failed && !pauses && !mutant("goes-on-after-a-failure");
         self.cancelled || (self.mode == Mode::Forward && (failed || self.ordered.is_some()))
     }
 
@@ -550,8 +551,14 @@ impl Scheduler {
         }
         let room = |provider: usize| {
             let (most, class) = self.limits.providers[provider];
-            let probed = self.mode == Mode::Forward && self.breakers[provider].admits(at) == Admission::Wait;
-            !probed
+            let alone = self.mode == Mode::Forward
+                && match self.breakers[provider].admits(at) {
+                    Admission::Wait => true,
+                    // The run pauses in any case: what is not asked for now need not fail.
+                    Admission::Refuse => self.failed,
+                    _ => false,
+                };
+            !alone
                 && (self.running[provider] < most || mutant("providers-have-no-limit"))
                 && (class == Class::Io || self.running_cpu < self.limits.cpu)
         };

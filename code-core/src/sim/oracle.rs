@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::record::{Entry, Limits};
-use crate::event::{Body, Decision, Event, Outcome};
+use crate::event::{Body, Decision, Event, OnFailure, Outcome};
 use crate::expr::Want;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step as PlanStep};
 use crate::provider::{Class, Reversal};
 use crate::status::Phase;
 use crate::store::Seq;
@@ -46,7 +46,8 @@ rules! {
     UndoesOnlyWhenSaid: "Nothing is taken back before that is said, and nothing goes forward after.",
     SkipsWhatWaits: "Only a step that was not begun is skipped.",
     StaysWithin: "No more runs at once than the limits allow.",
-    StopsAtFailure: "After a step failed for good nothing more begins, until somebody or the policy says how.",
+    StopsAtFailure: "After a step failed for good nothing more begins, unless the run is to pause.",
+    DoesTheRest: "A run pauses only when all that does not need a failed step is done, or its provider left alone.",
     StopsWhenAsked: "A run that was asked to stop starts nothing and calls nobody any more.",
     StopsWhenUnwritten: "An engine that could not write calls nobody any more.",
     WaitsForAPerson: "A paused run starts nothing, and a decision to go back or to end is carried out.",
@@ -133,6 +134,9 @@ struct Run {
     ordered: Option<Decision>,
     paused: bool,
     ended: Option<Outcome>,
+    on_failure: OnFailure,
+    /// The providers whose breaker opened in this life.
+    alone: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -155,6 +159,7 @@ impl Run {
     fn resumed(&mut self, life: u32) {
         self.life = life;
         self.lives += 1;
+        self.alone.clear();
         if self.ended == Some(Outcome::Cancelled) {
             self.ended = None;
             self.ordered = None;
@@ -171,6 +176,7 @@ impl Run {
 
     fn decided(&mut self, decision: Decision) {
         self.paused = false;
+        self.alone.clear();
         match decision {
             Decision::Retry => self.steps.iter_mut().for_each(Step::again),
             Decision::Skip { step } => {
@@ -275,7 +281,7 @@ impl Oracle {
     fn wrote(&mut self, life: u32, event: &Event) {
         match &event.body {
             Body::Planned { plan } => self.planned = Some(plan.clone()),
-            Body::RunStarted { .. } => {
+            Body::RunStarted { on_failure, .. } => {
                 let open = self.run.as_ref().is_some_and(|run| run.ended.is_none());
                 self.check(!open, Rule::EndIsTheEnd, || "a run begins before the last one ended".into());
                 let Some(plan) = self.planned.take() else { return };
@@ -302,6 +308,8 @@ impl Oracle {
                     ordered: None,
                     paused: false,
                     ended: None,
+                    on_failure: *on_failure,
+                    alone: BTreeSet::new(),
                 });
             }
             Body::RunResumed { .. } => {
@@ -310,8 +318,26 @@ impl Oracle {
                 }
             }
             Body::RunPaused { .. } => {
+                let Some(run) = &mut self.run else { return };
+                run.paused = true;
+                let done = |need: &StepId| run.steps[need.index()].phase == Phase::Done;
+                let alone = |step: &PlanStep| run.alone.contains(&step.provider);
+                let could = |(step, now): &(&PlanStep, &Step)| {
+                    now.phase == Phase::Waiting && step.needs.iter().all(done) && !alone(step)
+                };
+                let left = run.plan.steps.iter().zip(&run.steps).find(could);
+                if let Some(left) = left.map(|(step, _)| step.address().to_string()) {
+                    self.broken(Rule::DoesTheRest, format!("{left} was not begun"));
+                }
+            }
+            Body::BreakerOpened { provider, .. } => {
                 if let Some(run) = &mut self.run {
-                    run.paused = true;
+                    run.alone.insert(provider.clone());
+                }
+            }
+            Body::BreakerClosed { provider, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.alone.remove(provider);
                 }
             }
             Body::Decided { decision, .. } => {
@@ -381,7 +407,8 @@ impl Oracle {
         }
         let table = if undo { &run.undo } else { &run.steps };
         let now = &table[i];
-        if !undo && run.steps.iter().any(|step| step.phase == Phase::Failed) {
+        let failed = run.steps.iter().any(|step| step.phase == Phase::Failed);
+        if !undo && failed && run.on_failure != OnFailure::Pause {
             broken.push((Rule::StopsAtFailure, format!("step {step} starts")));
         }
         if run.paused || (!undo && run.ordered.is_some()) {

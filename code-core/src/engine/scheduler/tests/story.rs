@@ -364,6 +364,13 @@ impl Story {
                 prop_assert!(self.running.is_empty() && !self.cancelled && !self.records.undoing);
                 prop_assert_eq!(self.on_failure, OnFailure::Pause);
                 prop_assert_eq!(steps, self.records.all(Phase::Failed));
+                for waiting in self.records.all(Phase::Waiting) {
+                    let i = waiting.index();
+                    let mut needs = self.edges.iter().filter(|(later, _)| *later == i);
+                    let could = needs.all(|(_, need)| self.records.steps[*need].phase == Phase::Done);
+                    let alone = self.open[i % self.open.len()].is_some();
+                    prop_assert!(!could || alone, "step {i} needs nothing that failed, and was not begun");
+                }
                 self.left = Some(Outcome::Paused);
             }
             Command::End(outcome) => {
@@ -390,7 +397,11 @@ impl Story {
                 prop_assert!(!there || self.records.undo[*later].phase.is_over());
             }
         } else {
-            prop_assert!(self.records.all(Phase::Failed).is_empty(), "nothing new begins after a failure");
+            let failed = !self.records.all(Phase::Failed).is_empty();
+            prop_assert!(
+                !failed || self.on_failure == OnFailure::Pause,
+                "nothing new begins after a failure"
+            );
             prop_assert!(self.records.ordered.is_none(), "nothing new begins after a decision to end");
             let mut needs = self.edges.iter().filter(|(later, _)| *later == i);
             prop_assert!(needs.all(|(_, need)| self.records.steps[*need].phase == Phase::Done));
