@@ -136,6 +136,63 @@ fn a_protected_environment_needs_another_user() {
     assert!(history.out.contains("nobody approved plan"), "{history}");
 }
 
+#[test]
+fn an_approval_is_of_one_plan_and_gone_after_any_change() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user without a password");
+        return;
+    }
+    let world = World::new();
+    let protected = "[environments.production]\nprotected = true\n";
+    world.settings(protected);
+    let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
+    let sentence = "Deploy a web app with a SQLite database to production";
+    let plan = |name: &str, sentence: &str| -> String {
+        let path = world.path(name).display().to_string();
+        world.fails(&[sentence, "--yes", "--out", &path], 4, "approve");
+        path
+    };
+    let mut checked = Vec::new();
+    let mut refused = |what: &str, path: &str, exit: i32, code: &str| {
+        world.fails(&["apply", path], exit, code);
+        checked.push(format!("{what}: {code}"));
+    };
+    let first = plan("first.plan", sentence);
+    refused("nobody approved", &first, 4, "front::not-approved");
+    assert_eq!(as_nobody(&world, &first).code, 0);
+    let given = approval(&world);
+
+    // Another spec is another plan, also where the approval of the first is put in the place of its own.
+    world.write("code.toml", &settings.replacen("port = ", "env = { A = \"1\" }\nport = ", 1));
+    let other = plan("other.plan", sentence);
+    refused("the spec has changed", &other, 4, "front::not-approved");
+    let id = |path: &str| {
+        let plan: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        plan["plan"]["id"].as_str().unwrap().to_owned()
+    };
+    let (mine, theirs) = (id(&first), id(&other));
+    let name = given.file_name().unwrap().to_str().unwrap().to_owned();
+    let forged = given.with_file_name(name.replace(&mine, &theirs));
+    assert_ne!(forged, given);
+    std::fs::copy(&given, &forged).unwrap();
+    std::os::unix::fs::chown(&forged, Some(65_534), Some(65_534)).unwrap();
+    refused("an approval of another plan", &other, 4, "approval::other-plan");
+    std::fs::remove_file(&forged).unwrap();
+
+    // A plan that was edited by hand, as it is or under an approval that names it.
+    let text = std::fs::read_to_string(&first).unwrap();
+    let edited = world.path("edited.plan");
+    std::fs::write(&edited, text.replace("\"delete_budget\": 10", "\"delete_budget\": 99")).unwrap();
+    refused("a plan edited by hand", edited.to_str().unwrap(), 3, "plan::edited");
+
+    // What is there has moved since: by a plan that was approved, too.
+    assert_eq!(as_nobody(&world, &other).code, 0);
+    world.ok(&["apply", &first]);
+    refused("what is there has changed", &other, 8, "plan::stale");
+    assert_eq!(http(&world.url(), "GET", "/", "").0, 200);
+    println!("figure: approvals checked: {}; {}", checked.len(), checked.join("; "));
+}
+
 fn approval(world: &World) -> std::path::PathBuf {
     let mut all = std::fs::read_dir(world.state().join("approvals")).expect("approvals");
     all.next().expect("one").expect("an entry").path()
