@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use code_core::approver::{Approver, Decided};
 use code_core::checks::{Approval, How};
 use code_core::engine::{EngineBuilder, Planned, Proposal};
-use code_core::event::Decision;
+use code_core::event::{Decision, OnFailure};
 use code_core::local::{LocalHost, LocalStore};
 use code_core::spec::{Origins, Spec};
 use code_core::status::Run;
@@ -24,10 +24,8 @@ use code_security::{LocalSecrets, RegoScanner};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     // This program is also the keeper of what it deploys, and the sample app.
-    if let Some(code) = keeper_main().or_else(sample_main) {
-        return Ok(code);
-    }
-    tokio::runtime::Runtime::new()?.block_on(deploy())
+    let other = keeper_main().or_else(sample_main);
+    other.map_or_else(|| tokio::runtime::Runtime::new()?.block_on(deploy()), Ok)
 }
 
 async fn deploy() -> Result<ExitCode, Box<dyn Error>> {
@@ -43,6 +41,7 @@ async fn deploy() -> Result<ExitCode, Box<dyn Error>> {
         .scanner(Arc::new(RegoScanner::new()?))
         .provider(Arc::new(ProcessProvider::new()))
         .provider(Arc::new(ReleaseProvider::new()))
+        .on_failure(OnFailure::Pause)
         .approver(Arc::new(Careful));
     let engine = local().into_iter().fold(engine, EngineBuilder::recipe).build()?;
     let planned = engine.plan(&Proposal::of(spec, Origins::new())?, &BTreeSet::new()).await?;

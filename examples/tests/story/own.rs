@@ -61,6 +61,19 @@ fn a_program_of_ones_own_has_its_own_word() {
     assert!(fewer.code == 1 && fewer.err.contains("approval::declined"), "{fewer}");
     assert!(answers());
     assert_eq!(run(2).code, 0);
+    // What fails is paused at, and the hook is asked: it takes everything back.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = state.with_file_name("elsewhere");
+    let web = json!({"name": "web", "kind": "web", "source": "sample",
+        "port": taken.local_addr().unwrap().port()});
+    let spec = json!({"version": 1, "application": "shop", "environment": "staging", "components": [web]});
+    let file = world.write("taken.json", &spec.to_string());
+    let failed = world.run_of(&program, &[elsewhere.to_str().unwrap(), file.to_str().unwrap()]);
+    assert!(failed.code == 1 && failed.err.contains("route::port-taken"), "{failed}");
+    let history = world.ok(&["history", "--full", "--state", elsewhere.to_str().unwrap()]);
+    for text in ["waits for a decision", "to take back what was done", "failed and was taken back"] {
+        assert!(history.out.contains(text), "{text}: {history}");
+    }
     let said = world.run_of(&program, &[]);
     assert!(said.code == 1 && said.err.contains("say STATE and SPEC.json"), "{said}");
 
