@@ -12,9 +12,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use code_core::Error;
 use code_core::event::OnFailure;
 
 use crate::PROGRAM;
@@ -37,7 +38,7 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 needs an answer, 5 faile
 
 /// Turns a sentence into a running, observed, reversible deployment.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version = env!("DEPLOY_VERSION"), after_long_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = PROGRAM, version = env!("DEPLOY_VERSION"), after_long_help = AFTER_HELP)]
 #[command(after_help = "`--help` says more, with examples.", subcommand_value_name = "COMMAND")]
 #[command(override_usage = "deploy [OPTIONS] \"SENTENCE\"\n       deploy [OPTIONS] COMMAND")]
 pub struct Cli {
@@ -92,7 +93,7 @@ pub struct Options {
     #[arg(long, short, global = true, env = "DEPLOY_QUIET", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue, hide_short_help = true)]
     pub quiet: bool,
     /// Say more (-v: what steps say; -vv: what tools write)
-    #[arg(long, short, global = true, action = ArgAction::Count, hide_short_help = true)]
+    #[arg(long, short, global = true, env = "DEPLOY_VERBOSE", action = ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
     /// Show everything of long lists: all values, all passed rules, all steps
     #[arg(long, global = true, env = "DEPLOY_FULL", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
@@ -380,6 +381,12 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// [read-only] Print the manual page
+    #[command(after_help = "\
+Examples:
+  deploy man | man -l -                             read it
+  deploy man > ~/.local/share/man/man1/deploy.1     keep it for `man deploy`")]
+    Man,
     /// [read-only] List the commands and what each does to the world
     Commands,
 }
@@ -478,6 +485,17 @@ pub struct Ended {
     pub exit: Exit,
 }
 
+impl Ended {
+    /// The same for a program.
+    pub fn error(&self) -> Error {
+        let first = self.text.lines().next().unwrap_or_default();
+        let what = first.strip_prefix("error: ").unwrap_or("nothing is asked for");
+        let hint = self.text.lines().find_map(|line| line.strip_prefix("hint: "));
+        Error::new(code_core::ErrorKind::Invalid, "front::usage", format!("read the command line: {what}"))
+            .help(hint.unwrap_or("`--help` lists commands and options").to_owned())
+    }
+}
+
 /// Reads the command line; `color` says whether help and mistakes may be coloured.
 ///
 /// # Errors
@@ -486,7 +504,13 @@ pub fn parse(args: &[OsString], color: bool) -> Result<(Options, Asked), Ended> 
     let detailed = args.iter().any(|arg| arg == "--detailed-exitcode");
     let usage = if detailed { Exit::Unexpected } else { Exit::Usage };
     // The variables follow from the names, and the long help says so once.
-    let mut command = Cli::command().mut_args(|arg| arg.hide_env(true));
+    let mut command = Cli::command().mut_args(|arg| {
+        #[expect(clippy::disallowed_methods, reason = "clap itself reads the variables of its arguments")]
+        let empty =
+            arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        // An empty variable says nothing: that is how a script leaves an option out. No pager is one, though.
+        if empty && arg.get_id() != "pager" { arg.env(Resettable::Reset) } else { arg.hide_env(true) }
+    });
     let parsed = command
         .try_get_matches_from_mut(args)
         .and_then(|matches| Cli::from_arg_matches(&matches))
@@ -523,7 +547,7 @@ fn explain(error: &clap::Error, args: &[OsString], color: bool, usage: Exit) -> 
     }
     // `deploy status of staging` begins with a command by accident: it was meant as a sentence.
     let words: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-    if error.kind() == ErrorKind::UnknownArgument
+    if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand)
         && words.len() > 2
         && !words.iter().any(|word| word.starts_with('-') || word.contains(char::is_whitespace))
     {
@@ -602,6 +626,8 @@ mod tests {
         mistake(&[], Exit::Usage, "SENTENCE");
         mistake(&["--help"], Exit::Done, "Examples:");
         mistake(&["-h"], Exit::Done, "[destructive]");
+        mistake(&["help", "logs"], Exit::Done, "every component, and on as they write");
+        mistake(&["help", "me", "deploy"], Exit::Usage, "deploy \"help me deploy\"");
         mistake(&["--version"], Exit::Done, PROGRAM);
     }
 
@@ -618,10 +644,7 @@ mod tests {
         for arg in Cli::command().get_arguments().filter(|arg| arg.is_global_set()) {
             let name = arg.get_long().expect("a long name");
             let expected = format!("DEPLOY_{}", name.to_uppercase().replace('-', "_"));
-            match name {
-                "verbose" => {}
-                _ => assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*expected), "{name}"),
-            }
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*expected), "{name}");
         }
     }
 

@@ -83,7 +83,17 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
     let color = use_color(cli::ColorMode::Auto, &env, std::io::stderr().is_terminal());
     let (options, asked) = match cli::parse(args, color) {
         Ok(parsed) => parsed,
-        Err(ended) => return said(&ended),
+        Err(ended) => {
+            // Who asked for JSON reads no text.
+            if ended.exit != Exit::Done && args.iter().any(|arg| arg == "--json") {
+                let error = ended.error();
+                let lines =
+                    [json::Line::version(host.now()), json::Line::error(host.now(), &error, ended.exit)];
+                let text: String = lines.iter().map(|line| line.text() + "\n").collect();
+                let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            }
+            return said(&ended);
+        }
     };
     let screen = match Screen::new(&options, Arc::clone(&host)) {
         Ok(screen) => Arc::new(screen),
@@ -104,6 +114,14 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
         Err(error) => Err(Error::new(ErrorKind::Failed, "front::runtime", "start").because(error)),
     };
     match done {
+        Ok(Exit::Done) => match screen.lost() {
+            // Whoever reads the output must not believe that it is all there. Where it goes, nothing can be said.
+            Some(lost) => said(&cli::Ended {
+                text: render::error::error(&screen.notes, &lost),
+                exit: Exit::from(&lost),
+            }),
+            None => Exit::Done,
+        },
         Ok(exit) => exit,
         Err(error) => {
             let exit = Exit::from(&error);

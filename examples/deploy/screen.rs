@@ -43,6 +43,7 @@ pub struct Screen {
     pub pace: Pace,
     pager: Option<Pager>,
     into: Option<Mutex<File>>,
+    lost: Mutex<Option<io::Error>>,
     host: Arc<dyn Host>,
 }
 
@@ -87,6 +88,7 @@ impl Screen {
             pace: Pace::of(env),
             pager,
             into,
+            lost: Mutex::default(),
             host,
         })
     }
@@ -99,7 +101,7 @@ impl Screen {
     /// A page for people, on standard output.
     pub fn page(&self, text: &str) {
         if !self.json {
-            write(&mut io::stdout().lock(), &self.marked(text));
+            self.put(&mut io::stdout().lock(), &self.marked(text));
         }
     }
 
@@ -143,10 +145,10 @@ impl Screen {
         line.dry_run = self.dry_run;
         let text = line.text() + "\n";
         if self.json {
-            write(&mut io::stdout().lock(), &text);
+            self.put(&mut io::stdout().lock(), &text);
         }
         if let Some(file) = &self.into {
-            write(&mut *file.lock().unwrap_or_else(PoisonError::into_inner), &text);
+            self.put(&mut *file.lock().unwrap_or_else(PoisonError::into_inner), &text);
         }
     }
 
@@ -166,6 +168,25 @@ impl Screen {
             self.line(Line::new(kind, self.now(), message, data));
         }
         Ok(())
+    }
+
+    /// Why some of the output could not be written, where that was so: a full disk, never a reader that went away.
+    pub fn lost(&self) -> Option<Error> {
+        let error = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(
+            Error::new(ErrorKind::Failed, "front::output", "write all of the output")
+                .help("make room where it goes; what was done is done, and `status` shows it")
+                .because(error),
+        )
+    }
+
+    /// Writes all of it, and remembers where that fails.
+    fn put(&self, to: &mut dyn Write, text: &str) {
+        if let Err(error) = to.write_all(text.as_bytes()).and_then(|()| to.flush())
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
     }
 
     fn marked(&self, text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clap::CommandFactory;
 use code_core::engine::Proposal;
 use code_core::expr::plain;
 use code_core::intent::{Action, Intent};
@@ -257,6 +258,20 @@ pub fn commands(session: &Session) -> Result<Exit> {
 pub fn completions(session: &Session, shell: clap_complete::Shell) -> Exit {
     session.screen.page(&complete::registration(shell, session.called.program()));
     Exit::Done
+}
+
+/// The manual page, for `man`.
+///
+/// # Errors
+/// `front::output` where it cannot be made.
+pub fn man(session: &Session) -> Result<Exit> {
+    let mut page = Vec::new();
+    // What the short help leaves out belongs here, too.
+    let command = cli::Cli::command().mut_args(|arg| arg.hide_short_help(false));
+    let made = clap_mangen::Man::new(command).render(&mut page);
+    made.map_err(|error| Error::new(ErrorKind::Bug, "front::output", "make the manual page").because(error))?;
+    session.screen.page(&String::from_utf8_lossy(&page));
+    Ok(Exit::Done)
 }
 
 /// Writes the report of the last run as one HTML file.

@@ -70,6 +70,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Report => look::report(session).await,
         Command::Init => init::init(session),
         Command::Completions { shell } => Ok(look::completions(session, shell)),
+        Command::Man => look::man(session),
         Command::Commands => look::commands(session),
     }
 }
@@ -89,6 +90,7 @@ pub fn streams(asked: &Asked) -> bool {
                 | Command::Doctor
                 | Command::Commands
                 | Command::Completions { .. }
+                | Command::Man
         )
     )
 }

@@ -8,6 +8,7 @@ fn is<T: Send + Sync>() -> &'static str {
 #[rustfmt::skip]
 pub(crate) fn all() -> Vec<&'static str> {
     vec![
+        is::<code_core::approver::Answer>(),
         is::<code_core::approver::Decided>(),
         is::<code_core::checks::Approval>(),
         is::<code_core::checks::How>(),

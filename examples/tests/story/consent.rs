@@ -74,6 +74,7 @@ const CASES: &[Case] = &[
     reads(&["doctor"]),
     reads(&["report", "--out", "../report.html"]),
     reads(&["completions", "bash"]),
+    reads(&["man"]),
     reads(&["commands"]),
     Case { line: &["push"], tier: Tier::Free, stage: NOTHING, named: false },
     Case { line: &["resume"], tier: Tier::Free, stage: NOTHING, named: false },

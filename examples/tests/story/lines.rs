@@ -121,6 +121,59 @@ fn ten_megabytes_on_standard_input_are_too_much() {
 }
 
 #[test]
+fn a_full_disk_is_told() {
+    let world = World::new();
+    for args in [&["status"][..], &["status", "--json"], &["explain"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux");
+        let output = world.command(args).stdout(full).output().expect("an end");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("front::output"), "{said}");
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_a_line_for_programs() {
+    let world = World::new();
+    for args in [&["status", "--nonsense", "--json"][..], &["statsu", "--json"], &["--json"]] {
+        let ended = world.fails(args, 2, "front::usage");
+        assert_eq!(ended.lines()[1]["data"]["exit"], 2, "{ended}");
+        crate::schema::check(&ended.out);
+    }
+}
+
+#[test]
+fn an_empty_variable_says_nothing_and_each_option_has_one() {
+    let world = World::new();
+    let with = |variables: &[(&str, &str)]| {
+        let mut command = world.command(&["status"]);
+        let output = command.envs(variables.iter().copied()).output().expect("an end");
+        crate::world::Ended::of(&["status"], output)
+    };
+    let all =
+        ["SPEC", "STATE", "PROJECT", "ACCEPT", "JSON", "COLOR", "PROGRESS", "ON_FAILURE", "VERBOSE", "OUT"];
+    let empty: Vec<String> = all.iter().map(|name| format!("DEPLOY_{name}")).collect();
+    let empty: Vec<(&str, &str)> = empty.iter().map(|name| (name.as_str(), "")).collect();
+    let ended = with(&empty);
+    assert_eq!((ended.code, ended.out.as_str()), (0, "nothing is deployed here\n"), "{ended}");
+    assert_eq!(with(&[("DEPLOY_VERBOSE", "2")]).code, 0);
+    assert_eq!(with(&[("DEPLOY_COLOR", "loud")]).code, 2);
+}
+
+#[test]
+fn help_and_the_manual_name_every_command() {
+    let world = World::new();
+    let (help, man) = (world.ok(&["help"]).out, world.ok(&["man"]).out);
+    assert!(man.contains(".TH deploy 1") && man.contains("Write the same JSON to a file"), "{man}");
+    for command in world.json(&["commands"])["data"].as_array().unwrap() {
+        let name = command["name"].as_str().unwrap();
+        assert!(help.contains(&format!("  {name}")), "{help}");
+        assert!(man.contains(&format!("deploy\\-{name}")), "`{name}` is not in {man}");
+    }
+    assert!(world.ok(&["help", "resume"]).out.contains("--roll-back"));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let world = World::new();
     let mut child = world.command(&["explain"]).spawn().expect("the binary runs");
