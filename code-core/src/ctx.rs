@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -148,9 +149,10 @@ impl Ctx {
         &self.cancel
     }
 
-    /// When the call should be done.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+    /// How long the call may still take; `None` where nobody said.
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.deadline?.duration_since(self.host.now());
+        Some(Duration::try_from(left).unwrap_or_default())
     }
 
     /// Knows the secrets that were lent, and takes them out of text.

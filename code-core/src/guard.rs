@@ -70,6 +70,12 @@ impl Guarded {
         let (provider, address) = (!said.contains(&"provider"), !said.contains(&"address"));
         let error = error.clean(ctx);
         let error = if provider { error.with("provider", self.name()) } else { error };
+        let error = match error.help_text() {
+            Some(_) => error,
+            None => {
+                error.help(format!("see the documentation of `{}`, and whether its tool works", self.name()))
+            }
+        };
         if address { error.with("address", resource.address.as_str()) } else { error }
     }
 
@@ -157,8 +163,7 @@ fn named(resource: &Resource, last: Option<&Live>) -> BTreeSet<SecretRef> {
 
 /// How long a look may take: as long as the caller waits, and never longer than [`LOOK_LIMIT`].
 fn limit(ctx: &Ctx) -> Duration {
-    let left = ctx.deadline().map(|deadline| deadline.duration_since(ctx.host().now()));
-    left.map_or(LOOK_LIMIT, |left| Duration::try_from(left).unwrap_or_default().min(LOOK_LIMIT))
+    ctx.left().map_or(LOOK_LIMIT, |left| left.min(LOOK_LIMIT))
 }
 
 /// What a scanner says, as a provider's answer: in time, and fit to be shown.

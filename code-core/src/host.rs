@@ -28,10 +28,13 @@ use crate::{Error, ErrorKind, Result, Secret};
 /// - A program that ends with another code than 0 is an [`Output`], not an error.
 /// - `write` is atomic and durable: a reader sees the old bytes or the new ones.
 /// - `read` of a file that is not there is `None`.
+/// - `now` may be set by anybody at any time; `uptime` never goes back, and goes on by what a `sleep` takes.
 #[async_trait]
 pub trait Host: fmt::Debug + Send + Sync + 'static {
-    /// The time.
+    /// The time, for people: it may jump.
     fn now(&self) -> Timestamp;
+    /// How long it has run, by a clock that nobody sets: what waits and leases are measured by.
+    fn uptime(&self) -> Duration;
     /// A variable of the environment.
     fn env(&self, name: &str) -> Option<String>;
     /// The user as whom this process runs, by name where it has one, else by number.

@@ -21,12 +21,14 @@ use code_core::{Ctx, Engine, Error, ErrorKind, Provider, Result, Want};
 /// What a liar does, where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lie {
+    ObserveFails,
     ObservePanics,
     ObserveHangs,
     ObserveHasNoId,
     ObserveWaitsForAnother,
     ObserveIsHuge,
     ObserveIsHostile,
+    PlanFails,
     PlanPanics,
     PlanHangs,
     PlansAnother,
@@ -37,12 +39,20 @@ enum Lie {
     PlansDifferently,
     HealthPanics,
     HealthHangs,
+    ApplyFails,
+    ApplyIsHuge,
+    ApplyIsHostile,
     ApplyPanics,
     ApplyDoesNothing,
     ApplyHasNoId,
     ApplyForgetsOutput,
     /// It makes the change, and panics when it is looked at.
     PanicsAfterwards,
+    /// It makes the change, and fails when it is looked at.
+    FailsAfterwards,
+    /// From its first run on, nobody can look any more: it fails, or panics.
+    BlindByError,
+    BlindByPanic,
 }
 
 use Lie::*;
@@ -65,6 +75,11 @@ impl Liar {
     fn lies(&self, lie: Lie) -> bool {
         self.lie == lie && self.lying.load(Ordering::SeqCst)
     }
+}
+
+/// What a tool says that has no error of its own.
+fn rubbish() -> Error {
+    Error::new(ErrorKind::Failed, "memory::fault", HOSTILE.repeat(10_000))
 }
 
 const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;pwned\u{7}it is \u{202e}enog\0 <script>";
@@ -96,7 +111,8 @@ impl Provider for Liar {
             return Ok(seen);
         }
         Ok(match self.lie {
-            ObservePanics | PanicsAfterwards => panic!("{HOSTILE}"),
+            ObserveFails | FailsAfterwards | BlindByError => return Err(rubbish()),
+            ObservePanics | PanicsAfterwards | BlindByPanic => panic!("{HOSTILE}"),
             ObserveHangs => std::future::pending().await,
             ObserveHasNoId => Observed::Present(Live { id: String::new(), ..live }),
             ObserveWaitsForAnother => Observed::NotYet("some/where".parse().unwrap()),
@@ -115,6 +131,7 @@ impl Provider for Liar {
             return Ok(change);
         }
         match self.lie {
+            PlanFails => return Err(rubbish()),
             PlanPanics => panic!("out of the blue"),
             PlanHangs => std::future::pending().await,
             PlansAnother => change.resource.address = "some/where".parse().unwrap(),
@@ -135,6 +152,9 @@ impl Provider for Liar {
     }
 
     async fn apply(&self, ctx: &Ctx, change: &Change) -> Result<Option<Live>, Failed> {
+        if self.lies(ApplyFails) {
+            return Err(rubbish().into());
+        }
         if self.lies(ApplyPanics) {
             panic!("in the middle");
         }
@@ -142,7 +162,13 @@ impl Provider for Liar {
             return Ok(Some(Live { id: "7".into(), was: Want::new(), outputs: [].into(), drift: vec![] }));
         }
         let live = self.inner.apply(ctx, change).await?;
-        Ok(live.map(|live| if self.lies(ApplyHasNoId) { Live { id: String::new(), ..live } } else { live }))
+        Ok(live.map(|live| match self.lie {
+            _ if !self.lying.load(Ordering::SeqCst) => live,
+            ApplyHasNoId => Live { id: String::new(), ..live },
+            ApplyIsHuge => Live { was: live.was.with("x", "x".repeat(3 << 20)), ..live },
+            ApplyIsHostile => Live { drift: vec![HOSTILE.repeat(10_000)], ..live },
+            _ => live,
+        }))
     }
 }
 
@@ -151,22 +177,30 @@ impl Provider for Liar {
 struct Turns {
     lie: Lie,
     lying: Arc<AtomicBool>,
+    blinded: AtomicBool,
 }
 
 impl Sink for Turns {
     fn offer(&self, event: &Event) {
+        let blind = matches!(self.lie, BlindByError | BlindByPanic);
         match event.body {
+            Body::RunStarted { .. } if blind => {
+                self.lying.store(!self.blinded.swap(true, Ordering::SeqCst), Ordering::SeqCst);
+            }
             Body::RunStarted { .. } if IN_A_RUN.iter().any(|(lie, _)| *lie == self.lie) => {
                 self.lying.store(true, Ordering::SeqCst);
             }
-            Body::UndoStarted { .. } => self.lying.store(false, Ordering::SeqCst),
+            Body::UndoStarted { .. } if !blind => self.lying.store(false, Ordering::SeqCst),
             _ => {}
         }
     }
 }
 
 /// The lies that are told in a run, and what comes of each.
-const IN_A_RUN: [(Lie, &str); 5] = [
+const IN_A_RUN: [(Lie, &str); 8] = [
+    (ApplyFails, "memory::fault"),
+    (ApplyIsHuge, "provider::broken-contract"),
+    (FailsAfterwards, "memory::fault"),
     (ApplyPanics, "provider::panicked"),
     (ApplyDoesNothing, "step::no-evidence"),
     (ApplyHasNoId, "provider::broken-contract"),
@@ -192,7 +226,7 @@ impl Bench {
             .store(Arc::new(MemoryStore::new()))
             .provider(Arc::new(liar))
             .recipe(Arc::new(MemoryRecipe))
-            .sink(Arc::new(Turns { lie, lying: Arc::clone(&lying) }))
+            .sink(Arc::new(Turns { lie, lying: Arc::clone(&lying), blinded: false.into() }))
             .build()
             .unwrap();
         Bench { engine, world, lying }
@@ -228,12 +262,14 @@ fn assert_clear(error: &Error, code: &str) {
 #[tokio::test(start_paused = true)]
 async fn who_lies_while_planning_is_told_so_and_nothing_changes() {
     for (lie, code) in [
+        (ObserveFails, "memory::fault"),
         (ObservePanics, "provider::panicked"),
         (ObserveHangs, "provider::hangs"),
         (ObserveHasNoId, "provider::broken-contract"),
         (ObserveWaitsForAnother, "provider::broken-contract"),
         (ObserveIsHuge, "provider::broken-contract"),
         (ObserveIsHostile, "plan::unknown"),
+        (PlanFails, "memory::fault"),
         (PlanPanics, "provider::panicked"),
         (PlanHangs, "provider::hangs"),
         (PlansAnother, "provider::broken-contract"),
@@ -304,4 +340,74 @@ async fn a_plan_that_is_never_the_same_names_its_provider() {
     assert_eq!(error.kind(), ErrorKind::Stale);
     let said = format!("{error:?}");
     assert!(said.contains("web/part.0") && said.contains("memory"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_change_says_of_itself_is_made_harmless() {
+    let bench = Bench::new(ApplyIsHostile);
+    let planned = bench.plan(1).await.unwrap();
+    bench.lying.store(true, Ordering::SeqCst);
+    assert_eq!(bench.apply(&planned).await.unwrap().outcome, Outcome::Succeeded);
+    let events = bench.engine.events(&"shop/staging".parse().unwrap()).await.unwrap();
+    let text = serde_json::to_string(&events).unwrap();
+    assert!(text.len() < 500_000 && !text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\\u001b"));
+}
+
+/// Whoever asks for a deletion, and cannot be told what is there, is told so: a look that failed is no
+/// evidence of anything.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_deleted_or_forgotten_on_the_word_of_a_liar() {
+    for (lie, code) in [
+        (ObserveFails, "memory::fault"),
+        (ObservePanics, "provider::panicked"),
+        (ObserveHangs, "provider::hangs"),
+        (ObserveHasNoId, "provider::broken-contract"),
+        (ObserveIsHostile, "plan::unknown"),
+        (PlanFails, "memory::fault"),
+        (PlanPanics, "provider::panicked"),
+        (PlansAnother, "provider::broken-contract"),
+    ] {
+        let bench = Bench::new(lie);
+        let shop = "shop/staging".parse().unwrap();
+        bench.apply(&bench.plan(1).await.unwrap()).await.unwrap();
+        let (there, known) = (bench.world.all(), bench.engine.state(&shop).await.unwrap().inventory);
+        let destroy = async || {
+            let destroy = bench.engine.destroy(&shop, true).await?;
+            let planned = bench.engine.plan(&destroy, &BTreeSet::new()).await?;
+            bench.apply(&planned).await
+        };
+        bench.lying.store(true, Ordering::SeqCst);
+        assert_clear(&destroy().await.unwrap_err(), code);
+        assert_eq!(bench.world.all(), there, "{lie:?}");
+        assert_eq!(bench.engine.state(&shop).await.unwrap().inventory, known, "{lie:?}");
+        bench.lying.store(false, Ordering::SeqCst);
+        assert_eq!(destroy().await.unwrap().outcome, Outcome::Succeeded, "{lie:?}");
+        assert!(bench.world.all().is_empty(), "{lie:?}");
+    }
+}
+
+/// What a failed step may have left is in doubt. It stays so as long as nobody can look, and is neither taken
+/// for gone nor made twice.
+#[tokio::test(start_paused = true)]
+async fn what_is_in_doubt_stays_so_until_somebody_can_look() {
+    for lie in [BlindByError, BlindByPanic] {
+        let bench = Bench::new(lie);
+        let shop = "shop/staging".parse().unwrap();
+        let planned = bench.plan(1).await.unwrap();
+        assert_eq!(bench.apply(&planned).await.unwrap().outcome, Outcome::Failed, "{lie:?}");
+        // Nobody can look: nothing is planned on a guess.
+        let doubted = bench.engine.state(&shop).await.unwrap();
+        assert!(!doubted.doubts.is_empty(), "{lie:?}");
+        let there = bench.world.all();
+        assert!(bench.plan(1).await.is_err(), "{lie:?}");
+        assert!(bench.engine.status(&shop).await.is_ok(), "{lie:?}");
+        let state = bench.engine.state(&shop).await.unwrap();
+        assert_eq!((&state.doubts, &state.inventory), (&doubted.doubts, &doubted.inventory), "{lie:?}");
+        assert_eq!(bench.world.all(), there, "{lie:?}");
+        bench.lying.store(false, Ordering::SeqCst);
+        assert_eq!(bench.apply(&bench.plan(1).await.unwrap()).await.unwrap().outcome, Outcome::Succeeded);
+        let state = bench.engine.state(&shop).await.unwrap();
+        assert!(state.doubts.is_empty(), "{lie:?}: {:?}", state.doubts);
+        assert_eq!(state.inventory.len(), bench.world.all().len(), "{lie:?}");
+    }
 }

@@ -1,4 +1,5 @@
-//! The wall clock jumps in the middle of a run: nothing panics, nothing is negative, nothing is out of order.
+//! The wall clock is set in the middle of a run: nothing panics, nothing is negative, nothing is out of order, and
+//! nobody waits for a time that does not come.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use code_core::checks::{Approval, How};
 use code_core::engine::Proposal;
 use code_core::event::{Body, Event, Outcome, Sink};
 use code_core::intent::Kind;
+use code_core::local::LocalStore;
 use code_core::memory::*;
 use code_core::spec::{Component, Origins, Spec};
-use code_core::{Engine, Error, Host};
+use code_core::{Engine, Error, Host, Layout};
 use code_monitor::{Metrics, Results, report};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -38,9 +40,13 @@ impl Sink for Jumps {
 
 #[tokio::test]
 async fn a_run_goes_on_whatever_the_clock_does() {
-    let moves: [(&str, Move); 3] = [
-        ("a year forward", |host| host.advance(YEAR)),
+    let moves: [(&str, Move); 4] = [
+        ("a year forward", |host| host.set_ahead(YEAR)),
         ("a day back", |host| host.set_back(DAY)),
+        ("a year forward, and back", |host| match host.uptime().as_millis() % 2 {
+            0 => host.set_ahead(YEAR),
+            _ => host.set_back(YEAR + DAY),
+        }),
         ("before all time", |host| host.set_back(Duration::MAX)),
     ];
     for (name, jump) in moves {
@@ -49,11 +55,12 @@ async fn a_run_goes_on_whatever_the_clock_does() {
         {
             let (host, world, metrics) = (Arc::new(MemoryHost::new()), World::new(), Metrics::new());
             world.fail(&"web/part.0".parse().unwrap(), fault, 2);
+            let dir = tempfile::tempdir().unwrap();
             let engine = Engine::builder()
-                .state_dir("/nonexistent/state")
+                .state_dir(dir.path())
                 .host(Arc::clone(&host) as _)
                 .secrets(Arc::new(MemorySecrets::new()))
-                .store(Arc::new(MemoryStore::new()))
+                .store(Arc::new(LocalStore::new(&Layout::new(dir.path()))))
                 .provider(Arc::new(MemoryProvider::new(world.clone())))
                 .recipe(Arc::new(MemoryRecipe))
                 .sink(Arc::new(Jumps(Arc::clone(&host), jump)))
@@ -69,6 +76,8 @@ async fn a_run_goes_on_whatever_the_clock_does() {
             let finished = engine.apply(&planned, approval, engine.ctx().cancel()).await;
             let finished = finished.unwrap_or_else(|error| panic!("{name}: {error:?}"));
             assert_eq!(finished.outcome, expect, "{name}");
+            let waited = host.uptime();
+            assert!(waited < Duration::from_secs(600), "{name}: waited for {waited:?}");
 
             let deployment = "shop/staging".parse().unwrap();
             let events = engine.events(&deployment).await.unwrap();
@@ -87,8 +96,19 @@ async fn a_run_goes_on_whatever_the_clock_does() {
             assert!(results.seconds >= 0.0 && results.steps.iter().all(|step| step.seconds >= 0.0), "{name}");
             let counts = metrics.counts();
             assert!(counts.run_seconds.sum >= 0.0 && counts.step_seconds.values().all(|h| h.sum >= 0.0));
+            let verified = engine.verify(&deployment).await.unwrap();
+            assert!(verified.broken.is_none(), "{name}: {:?}", verified.broken);
+            let status = engine.status(&deployment).await.unwrap();
+            assert!(status.resources.iter().all(|resource| resource.drift.is_empty()), "{name}");
             // The next plan weighs its steps by what the last run took.
-            engine.plan(&engine.destroy(&deployment, true).await.unwrap(), &BTreeSet::new()).await.unwrap();
+            let destroy = engine.destroy(&deployment, true).await.unwrap();
+            engine.plan(&destroy, &BTreeSet::new()).await.unwrap();
+            if expect == Outcome::Succeeded {
+                let state = engine.state(&deployment).await.unwrap();
+                let before = state.current().map(|revision| revision.number);
+                let again = engine.plan(&proposal, &BTreeSet::new()).await.unwrap();
+                assert!(before == Some(1) && again.plan.steps.is_empty(), "{name}: {before:?}");
+            }
         }
     }
 }
@@ -115,7 +135,7 @@ async fn an_approval_of_a_time_that_has_not_come_is_none() {
     let today = approval();
     host.set_back(DAY);
     assert_eq!(code(today.clone()).await, Err("approval::expired".to_owned()), "it may be years old by then");
-    host.advance(YEAR);
+    host.set_ahead(YEAR);
     assert_eq!(code(today).await, Err("approval::expired".to_owned()));
     // Two clocks of one machine room differ a little.
     let now = approval();

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -47,6 +48,11 @@ impl Host for LocalHost {
     fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "this is the host")]
         Timestamp::now()
+    }
+
+    fn uptime(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -24,7 +24,7 @@ const POLITENESS: usize = 32;
 
 /// A machine in memory.
 ///
-/// Its clock stands still until somebody moves it. By default a sleep moves it: when everybody waits, the
+/// Its clock stands still until time passes. By default a sleep moves it: when everybody waits, the
 /// one who waits for the earliest time wakes, and the clock jumps there ([`MemoryHost::new`]). With
 /// [`MemoryHost::manual`] only [`advance`](MemoryHost::advance) moves it.
 pub struct MemoryHost {
@@ -36,13 +36,22 @@ pub struct MemoryHost {
 #[derive(Default)]
 struct Inner {
     now: Timestamp,
+    /// How much time has passed, whatever the clock was set to.
+    passed: Duration,
     /// Who waits until when; a number tells apart those who wait for the same time.
-    sleepers: BTreeMap<(Timestamp, u64), ()>,
+    sleepers: BTreeMap<(Duration, u64), ()>,
     next: u64,
     env: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, (Vec<u8>, u32)>,
     scripts: BTreeMap<String, Script>,
     ran: Vec<Command>,
+}
+
+impl Inner {
+    fn pass(&mut self, time: Duration) {
+        self.passed = self.passed.saturating_add(time);
+        self.now = later(self.now, time);
+    }
 }
 
 impl Default for MemoryHost {
@@ -85,17 +94,19 @@ impl MemoryHost {
         self
     }
 
-    /// Moves the clock on, and wakes those whose time has come.
+    /// Lets time pass, and wakes those whose time has come.
     pub fn advance(&self, by: Duration) {
-        {
-            let mut inner = lock(&self.inner);
-            inner.now = later(inner.now, by);
-        }
+        lock(&self.inner).pass(by);
         self.moved.notify_waiters();
     }
 
-    /// Sets the clock back, as a time server or a person does. Whoever waits goes on waiting for the time that it
-    /// waits for.
+    /// Sets the clock ahead, as a time server or a person does. Whoever waits goes on waiting: no time has passed.
+    pub fn set_ahead(&self, by: Duration) {
+        let mut inner = lock(&self.inner);
+        inner.now = later(inner.now, by);
+    }
+
+    /// Sets the clock back in the same way.
     pub fn set_back(&self, by: Duration) {
         let mut inner = lock(&self.inner);
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
@@ -131,6 +142,10 @@ impl Host for MemoryHost {
         lock(&self.inner).now
     }
 
+    fn uptime(&self) -> Duration {
+        lock(&self.inner).passed
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         lock(&self.inner).env.get(name).cloned()
     }
@@ -150,7 +165,7 @@ impl Host for MemoryHost {
             let moved = self.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            if lock(&self.inner).now >= sleeper.key.0 {
+            if lock(&self.inner).passed >= sleeper.key.0 {
                 return;
             }
             if !self.manual {
@@ -216,24 +231,25 @@ fn later(now: Timestamp, by: Duration) -> Timestamp {
 /// One who waits: known to the host for as long as it does.
 struct Sleeper<'a> {
     host: &'a MemoryHost,
-    key: (Timestamp, u64),
+    key: (Duration, u64),
 }
 
 impl Sleeper<'_> {
     fn begin(host: &MemoryHost, duration: Duration) -> Sleeper<'_> {
         let mut inner = lock(&host.inner);
         inner.next += 1;
-        let key = (later(inner.now, duration), inner.next);
+        let key = (inner.passed.saturating_add(duration), inner.next);
         inner.sleepers.insert(key, ());
         Sleeper { host, key }
     }
 
-    /// Moves the clock to this one's time, where nobody waits for an earlier one.
+    /// Lets time pass up to this one's time, where nobody waits for an earlier one.
     fn wakes_first(&self) -> bool {
         let mut inner = lock(&self.host.inner);
         let first = inner.sleepers.first_key_value().is_some_and(|(key, ())| *key == self.key);
         if first {
-            inner.now = inner.now.max(self.key.0);
+            let left = self.key.0.saturating_sub(inner.passed);
+            inner.pass(left);
         }
         first
     }
@@ -291,6 +307,19 @@ mod tests {
         assert!(futures::poll!(&mut sleep).is_pending());
         host.advance(MINUTE / 2);
         assert!(futures::poll!(&mut sleep).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_keeps_nobody_waiting_and_wakes_nobody() {
+        let host = MemoryHost::manual();
+        let sleep = host.sleep(MINUTE);
+        tokio::pin!(sleep);
+        host.set_ahead(MINUTE * 60);
+        assert!(futures::poll!(&mut sleep).is_pending());
+        host.set_back(MINUTE * 60 * 24);
+        host.advance(MINUTE);
+        assert!(futures::poll!(&mut sleep).is_ready());
+        assert_eq!(host.uptime(), MINUTE);
     }
 
     #[tokio::test]

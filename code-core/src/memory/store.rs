@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::lock;
 use crate::event::Event;
@@ -17,7 +17,7 @@ use crate::{Ctx, Deployment, Error, ErrorKind, Result};
 
 /// Keeps events in memory.
 ///
-/// A lease lasts for its `ttl` by the clock of the host that took it, and each `append` under it begins its
+/// A lease lasts for its `ttl` by the uptime of the host that took it, and each `append` under it begins its
 /// time anew. One whose time is over may be overtaken; until it is, its holder can go on.
 #[derive(Default)]
 pub struct MemoryStore(Mutex<BTreeMap<String, Log>>);
@@ -35,7 +35,8 @@ struct Log {
 struct Held {
     lease: Lease,
     since: Timestamp,
-    until: Timestamp,
+    /// By the uptime of the host.
+    until: Duration,
     ttl: Duration,
 }
 
@@ -86,16 +87,16 @@ fn numbered(events: &[Event], after: Seq) -> Vec<(Seq, Event)> {
 impl StateStore for MemoryStore {
     async fn lease(&self, ctx: &Ctx, deployment: &str, holder: &str, ttl: Duration) -> Result<Lease> {
         deployment.parse::<Deployment>()?;
-        let now = ctx.host().now();
+        let (now, uptime) = (ctx.host().now(), ctx.host().uptime());
         let mut logs = lock(&self.0);
         let log = logs.entry(deployment.to_owned()).or_default();
-        if let Some(held) = log.held.as_ref().filter(|held| now < held.until) {
+        if let Some(held) = log.held.as_ref().filter(|held| uptime < held.until) {
             return Err(store::locked(deployment, &held.lease.holder, now.duration_since(held.since)));
         }
         log.fence += 1;
         let (deployment, holder) = (deployment.to_owned(), holder.to_owned());
         let lease = Lease { deployment, holder, fence: log.fence, tie: None };
-        log.held = Some(Held { lease: lease.clone(), since: now, until: later(now, ttl), ttl });
+        log.held = Some(Held { lease: lease.clone(), since: now, until: uptime.saturating_add(ttl), ttl });
         Ok(lease)
     }
 
@@ -112,7 +113,7 @@ impl StateStore for MemoryStore {
         let Some(held) = log.held.as_mut().filter(|held| held.lease == *lease) else {
             return Err(store::fenced(&lease.deployment, lease.fence));
         };
-        held.until = later(ctx.host().now(), held.ttl);
+        held.until = ctx.host().uptime().saturating_add(held.ttl);
         let last = Seq(log.events.len() as u64);
         if after != last {
             return Err(store::conflict(&lease.deployment, after, last));
@@ -141,12 +142,6 @@ impl StateStore for MemoryStore {
             logs.iter().filter(|(_, log)| !log.events.is_empty()).map(|(name, _)| name.clone()).collect();
         stream::iter(names.into_iter().map(Ok)).boxed()
     }
-}
-
-/// A time that would be past the end of time is the end of time.
-fn later(now: Timestamp, ttl: Duration) -> Timestamp {
-    let ttl = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX);
-    now.checked_add(ttl).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -200,6 +195,11 @@ mod tests {
         host.advance(TTL * 3 / 4);
         let early = store.lease(&ctx, "shop/staging", "bob", TTL).await.unwrap_err();
         assert_eq!(early.code(), "store::locked", "an append begins the time anew");
+        // Neither is anybody overtaken because a clock was set, nor waited for.
+        host.set_ahead(TTL * 100);
+        let ahead = store.lease(&ctx, "shop/staging", "bob", TTL).await.unwrap_err();
+        assert_eq!(ahead.code(), "store::locked");
+        host.set_back(TTL * 200);
         host.advance(TTL);
         let second = store.lease(&ctx, "shop/staging", "bob", TTL).await.unwrap();
         assert!(second.fence > first.fence);

@@ -110,6 +110,8 @@ struct Oracle {
     refused: BTreeSet<u32>,
     dead: BTreeSet<u32>,
     calm: bool,
+    /// By how many milliseconds the clock was set, all in all.
+    clock_set: i64,
 }
 
 #[derive(Debug, Default)]
@@ -246,6 +248,7 @@ impl Oracle {
             }
             Entry::Died { life } => drop(self.dead.insert(*life)),
             Entry::Ended { life, how } => self.ended(*life, how),
+            Entry::ClockSet(by) => self.clock_set += by,
             Entry::Calm => self.calm = true,
             Entry::LeftToDo(steps) => {
                 let rule = if self.calm { Rule::CalmSucceeds } else { Rule::SucceededIsReached };
@@ -350,7 +353,8 @@ impl Oracle {
                 self.started(life, *step, *undo, *attempt, *key, event);
             }
             Body::StepRetries { step, undo, attempt: _, after_ms, .. } => {
-                let until = event.at.as_millisecond() + i64::try_from(*after_ms).unwrap_or(i64::MAX);
+                let until =
+                    event.at.as_millisecond() - self.clock_set + i64::try_from(*after_ms).unwrap_or(i64::MAX);
                 self.step(*step, *undo, |step| {
                     step.phase = Phase::Retrying;
                     step.waits = Some((life, until));
@@ -421,11 +425,12 @@ impl Oracle {
             let what = format!("step {step}: attempt {attempt} after {}", now.attempts);
             broken.push((Rule::CountsAttempts, what));
         }
+        let at = event.at.as_millisecond() - self.clock_set;
         if let Some((who, until)) = now.waits
             && who == life
-            && event.at.as_millisecond() < until
+            && at < until
         {
-            let early = until - event.at.as_millisecond();
+            let early = until - at;
             broken.push((Rule::WaitsBeforeAgain, format!("step {step}: {early} ms too early")));
         }
         if undo {

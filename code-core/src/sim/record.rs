@@ -101,6 +101,8 @@ pub enum Entry {
         /// How, or the code of the error; `None` where there was nothing to do.
         how: Result<Option<Outcome>, String>,
     },
+    /// Somebody set the clock: so many milliseconds ahead, or back where it is less than nothing.
+    ClockSet(i64),
     /// From here on nothing goes wrong any more.
     Calm,
     /// What was wanted was said to be reached, and this would still have to be done.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 
 use super::chaos::{Chaos, Weather};
 use super::dice::Dice;
@@ -23,7 +24,7 @@ use crate::checks::{Approval, How};
 use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::{EngineBuilder, Finished, Planned, Proposal};
-use crate::event::{Decision, OnFailure, Outcome};
+use crate::event::{Body, Decision, Event, OnFailure, Outcome, Sink};
 use crate::expr::Want;
 use crate::memory::{MemoryHost, MemorySecrets, MemoryStore};
 use crate::provider::Observed;
@@ -362,6 +363,14 @@ impl Stage {
             None => builder.store(store),
             Some(life) => builder.store(Arc::new(Journal::new(store, life, &self.weather))),
         };
+        if life.is_some() && self.story.seed % 4 == 3 {
+            let dice = Mutex::new(Dice::of(self.story.seed, b"clock"));
+            builder = builder.sink(Arc::new(Jumps {
+                host: Arc::clone(&self.host),
+                record: self.record.clone(),
+                dice,
+            }));
+        }
         if let Some(life) = life.filter(|_| self.person) {
             let dice = Mutex::new(Dice::new(self.story.seed ^ u64::from(life.number).rotate_left(48)));
             builder = builder.approver(Arc::new(Person {
@@ -494,5 +503,33 @@ impl Approver for Person {
         ctx.host().sleep(Duration::from_secs(time)).await;
         self.life.moment().await;
         Ok((!walks_away).then(|| Decided { by: "somebody".to_owned(), answer }))
+    }
+}
+
+/// Somebody who sets the clock again and again: in every fourth story.
+#[derive(Debug)]
+struct Jumps {
+    host: Arc<MemoryHost>,
+    record: Record,
+    dice: Mutex<Dice>,
+}
+
+impl Sink for Jumps {
+    fn offer(&self, event: &Event) {
+        // Between two writes: what is on its way has its time already.
+        if matches!(event.body, Body::StepProgress { .. }) {
+            return;
+        }
+        let by = match self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll(12) {
+            0 => SignedDuration::from_hours(365 * 24),
+            1 => SignedDuration::from_hours(-24),
+            _ => return,
+        };
+        if by.is_negative() {
+            self.host.set_back(by.unsigned_abs());
+        } else {
+            self.host.set_ahead(by.unsigned_abs());
+        }
+        self.record.note(Entry::ClockSet(i64::try_from(by.as_millis()).unwrap_or_default()));
     }
 }

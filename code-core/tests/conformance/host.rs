@@ -71,6 +71,10 @@ impl Host for Liar {
         self.inner.now()
     }
 
+    fn uptime(&self) -> Duration {
+        self.inner.uptime()
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.inner.env(name)
     }

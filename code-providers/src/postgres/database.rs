@@ -8,7 +8,6 @@ use code_core::expr::plain;
 use code_core::host::Command;
 use code_core::provider::{Action, Change, Effect, Effects, Live, Observed, Promise, Resource};
 use code_core::{Ctx, Expr, Result, Secret, Want, kill};
-use jiff::SignedDuration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -19,7 +18,7 @@ use super::{error, owner, render};
 use crate::keep;
 
 /// How long to wait for a server that is starting: after a crash it replays its log first.
-const STARTING: SignedDuration = SignedDuration::from_secs(120);
+const STARTING: Duration = Duration::from_secs(120);
 /// How long to wait between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -202,11 +201,11 @@ async fn log_in_while(
     superuser: &Secret,
     not_yet: impl Fn(&Login) -> bool,
 ) -> Result<Login> {
-    let until = ctx.host().now() + STARTING;
-    let until = ctx.deadline().map_or(until, |deadline| deadline.min(until));
+    // By no clock that somebody may set meanwhile.
+    let until = ctx.host().uptime() + ctx.left().map_or(STARTING, |left| left.min(STARTING));
     loop {
         let answer = log_in(wanted, SUPERUSER, SUPERUSER, superuser).await?;
-        if !not_yet(&answer) || ctx.host().now() >= until {
+        if !not_yet(&answer) || ctx.host().uptime() >= until {
             return Ok(answer);
         }
         if let Login::Nobody(why) | Login::Starting(why) = answer {

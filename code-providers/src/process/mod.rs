@@ -40,8 +40,9 @@ pub const ROUTE: &str = "route";
 ///
 /// A `process` takes `program`, `args`, `cwd`, `env.NAME`, `port` (`auto` or a number), `health.path` or
 /// `health.tcp`, `health.timeout_seconds`, `user`, `stop_signal`, `grace_seconds` and `fingerprint`, and gives
-/// `pid`, `port` and `address`. `memory` and `cpu` are recorded and not enforced: a bare machine has no limit
-/// that fits every program, and a wrong one kills what runs well. A `route` takes `port`, `targets.N` (addresses of processes) and
+/// `pid`, `port` and `address`. `memory` and `cpu` are recorded and not enforced, which a policy tells
+/// (`resources.limits-enforced`): a bare machine has no limit that fits every program, and a wrong one kills what
+/// runs well. A `route` takes `port`, `targets.N` (addresses of processes) and
 /// `drain_seconds`, and gives `url` and `port`.
 #[derive(Debug)]
 pub struct ProcessProvider {

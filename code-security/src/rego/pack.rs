@@ -15,11 +15,12 @@ macro_rules! policies {
 /// What the rules share; policies of a directory may import it too.
 const LIBRARY: &str = include_str!("../../policies/lib.rego");
 
-const BUILT_IN: [(&str, &str); 8] = policies![
+const BUILT_IN: [(&str, &str); 9] = policies![
     "no_plaintext_secrets.rego",
     "no_public_store.rego",
     "tls_when_public.rego",
     "limits_in_production.rego",
+    "limits_enforced.rego",
     "within_delete_budget.rego",
     "no_data_loss.rego",
     "effects_known.rego",

@@ -188,6 +188,25 @@ fn limits_in_production() {
     assert_eq!(severity(&spec(|s| s["environment"] = "production".into())), Severity::Medium);
 }
 
+#[test]
+fn limits_are_enforced() {
+    let rule = "resources.limits-enforced";
+    let on = |platform: &str, more: Value| {
+        spec(|s| {
+            s["target"]["platform"] = platform.into();
+            s["components"] = json!([{"name": "db", "kind": "database"}, {"name": "web", "kind": "web"}]);
+            s["components"][1].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        })
+    };
+    let said = [json!({"memory": "512Mi"}), json!({"cpu": 0.5}), json!({"memory": "512Mi", "cpu": 0.5})];
+    for limits in said {
+        check(rule, on("local", limits.clone()), &[(Pass, "/components/0"), (Fail, "/components/1")]);
+        check(rule, on("kubernetes", limits), &[(Pass, "/components/0"), (Pass, "/components/1")]);
+    }
+    check(rule, on("local", json!({})), &[(Pass, "/components/0"), (Pass, "/components/1")]);
+    check(rule, spec(|s| drop(s.as_object_mut().unwrap().remove("components"))), &[(Unknown, "")]);
+}
+
 /// Values as they leak, put together here so that no scanner of repositories takes them for real ones.
 fn shapes() -> Vec<String> {
     let letters = "Ab1".repeat(20);
@@ -589,6 +608,7 @@ fn a_mutant_of_a_policy_is_caught() {
         no_public_store,
         tls_when_public,
         limits_in_production,
+        limits_are_enforced,
         no_plaintext_secrets,
         no_plaintext_secrets_in_a_plan,
         deletes_within_the_budget,

@@ -139,14 +139,12 @@ pub async fn history(session: &Session, limit: usize) -> Result<Exit> {
             session.screen.note(&render::error::error(&session.screen.notes, error));
         }
         let seen = keeper_events(&session.place.state, deployment)?;
-        let mut all: Vec<(jiff::Timestamp, Line)> =
-            events.iter().map(|(_, event)| event.at).zip(lines(&events)).collect();
-        all.extend(seen.iter().map(|event| {
+        let recorded = events.iter().map(|(_, event)| event.at).zip(lines(&events)).collect();
+        let kept = seen.iter().map(|event| {
             let at = time::moment(event.at);
             (event.at, Line { seq: None, at, message: told_by_keeper(event), tone: Tone::Warn })
-        }));
-        all.sort_by_key(|(at, _)| *at);
-        let lines: Vec<Line> = all.into_iter().map(|(_, line)| line).collect();
+        });
+        let lines = told::merged(recorded, kept.collect());
         if chosen.len() > 1 {
             page.push_str(&session.screen.style.paint(Tone::Strong, format!("{deployment}\n")));
         }

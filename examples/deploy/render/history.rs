@@ -6,6 +6,7 @@ use code_core::event::{Body, Decision, Event, OnFailure, Outcome};
 use code_core::plan::Plan;
 use code_core::store::Seq;
 use code_core::{Address, Digest, StepId};
+use jiff::Timestamp;
 
 use crate::render::time;
 use crate::style::{Cell, Style, Tone, cell, table};
@@ -45,6 +46,17 @@ pub fn lines(events: &[(Seq, Event)]) -> Vec<Line> {
             Line { seq: Some(*seq), at: time::moment(event.at), message, tone }
         })
         .collect()
+}
+
+/// What two told, in the order of time; each keeps its own order, whatever a clock was set to meanwhile.
+pub fn merged(one: Vec<(Timestamp, Line)>, other: Vec<(Timestamp, Line)>) -> Vec<Line> {
+    let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+    let next = || match (one.peek(), other.peek()) {
+        (Some((first, _)), Some((second, _))) if second < first => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    };
+    std::iter::from_fn(next).map(|(_, line)| line).collect()
 }
 
 /// The addresses of the steps of the plan that runs, learnt from the events themselves.
@@ -237,5 +249,23 @@ mod tests {
         insta::assert_snapshot!(page(&WIDE, &lines(&events), 100));
         insta::assert_snapshot!(page(&NARROW, &lines(&events), 3));
         assert_eq!(page(&WIDE, &[], 5), "nothing has happened yet\n");
+    }
+
+    #[test]
+    fn what_two_told_is_in_order_whatever_the_clock_did() {
+        let line = |text: &str| {
+            let (hour, message) = text.split_once(' ').unwrap();
+            let at = format!("2026-11-23T{hour}:00:00Z").parse().unwrap();
+            (at, Line { seq: None, at: String::new(), message: message.to_owned(), tone: Tone::Plain })
+        };
+        let check = |one: &[&str], other: &[&str], expect: &[&str]| {
+            let told = |all: &[&str]| all.iter().map(|text| line(text)).collect();
+            let merged: Vec<_> =
+                merged(told(one), told(other)).into_iter().map(|line| line.message).collect();
+            assert_eq!(merged, expect);
+        };
+        check(&["01 a", "03 c"], &["02 b", "04 d"], &["a", "b", "c", "d"]);
+        check(&["05 a", "02 b", "03 c"], &["04 x", "06 y"], &["x", "a", "b", "c", "y"]);
+        check(&[], &["09 x", "01 y"], &["x", "y"]);
     }
 }

@@ -148,6 +148,41 @@ fn everything_is_back_after_a_reboot_with_postgresql() {
     }
 }
 
+/// A reboot gives numbers anew: a stranger has the number that the app had, and where even the start time is the
+/// same, only the boot tells the two apart.
+#[test]
+fn a_stranger_with_the_number_of_an_app_of_an_earlier_boot_is_left_alone() {
+    let sentence = "Deploy a web app with a SQLite database to staging";
+    let world = World::new();
+    world.ok(&[sentence, "--yes", "-q"]);
+    let url = world.url();
+    http(&url, "POST", "/notes", "text=before+the+reboot");
+    world.reboot();
+    let mut sleep = std::process::Command::new("sleep");
+    let stranger = sleep.arg("600").current_dir("/").env_clear().spawn().expect("sleep runs");
+    let mut stranger = crate::world::Running(stranger);
+    let path = world.state().join("keeper/table.json");
+    let mut table = world.table();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.0.id())).unwrap();
+    // The name stands in parentheses; field 22 is the start (proc_pid_stat(5)).
+    let start = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)).unwrap();
+    let identity = &mut table["processes"][0]["identity"];
+    identity["pid"] = stranger.0.id().into();
+    identity["start"] = start.parse::<u64>().unwrap().into();
+    let boot = identity["boot"].as_str().unwrap().to_owned();
+    std::fs::write(&path, table.to_string().replace(&boot, "00000000-0000-4000-8000-000000000000")).unwrap();
+
+    let status = world.fails(&["status"], 10, "0 of 1 healthy");
+    assert!(status.out.contains("GONE web/"), "{status}");
+    world.ok(&[sentence, "--yes", "-q"]);
+    assert_eq!(world.url(), url);
+    assert!(http(&url, "GET", "/notes", "").1.contains("before the reboot"));
+    assert_eq!(world.processes().len(), 1);
+    world.ok(&["status"]);
+    world.ok(&["destroy", "--yes", "-q"]);
+    assert!(stranger.0.try_wait().unwrap().is_none(), "the stranger runs");
+}
+
 #[test]
 fn no_secret_is_in_any_output_or_record() {
     if !has_postgresql() {

@@ -66,8 +66,21 @@ fn drift_is_named_and_has_an_exit_code() {
     world.ok(&[SENTENCE, "--yes", "-q"]);
     let data = world.state().join("data");
     std::fs::remove_dir_all(data).unwrap();
-    let status = world.fails(&["status"], 10, "db");
-    assert!(status.out.contains("GONE") || status.out.contains("DRIFT"), "{status}");
+    world.fails(&["status"], 10, "GONE db/");
+    // Nothing is made anew before a person has seen that it would be empty.
+    let planned = world.ok(&[SENTENCE, "--dry-run"]);
+    assert!(planned.out.contains("to create") && planned.out.contains("db/"), "{planned}");
+}
+
+#[test]
+fn a_deleted_data_directory_of_postgresql_is_drift() {
+    if !crate::basics::has_postgresql() {
+        return;
+    }
+    let world = World::new();
+    world.ok(&["Deploy a web app with a PostgreSQL database to staging", "--yes", "-q"]);
+    std::fs::remove_dir_all(world.state().join("data")).unwrap();
+    world.fails(&["status"], 10, "GONE db/");
 }
 
 #[test]
@@ -78,7 +91,8 @@ fn a_stranger_on_its_port_is_named_and_left_alone() {
     world.reboot();
     let stranger = std::net::TcpListener::bind(url.trim_start_matches("http://")).unwrap();
     let status = world.fails(&["status"], 10, "web/endpoint");
-    assert!(status.out.contains("port") || status.out.contains("listen"), "{status}");
+    let taken = "is taken by story-";
+    assert!(status.out.contains(taken) && status.out.contains(&std::process::id().to_string()), "{status}");
     let failed = world.run(&[SENTENCE, "--yes"]);
     assert!([5, 6].contains(&failed.code), "{failed}");
     assert!(failed.err.contains("hint:") && failed.err.contains("port"), "{failed}");

@@ -245,6 +245,9 @@ impl Host for Bare {
     fn now(&self) -> jiff::Timestamp {
         self.0.now()
     }
+    fn uptime(&self) -> std::time::Duration {
+        self.0.uptime()
+    }
     fn env(&self, name: &str) -> Option<String> {
         self.0.env(name).filter(|_| name != "PATH")
     }
