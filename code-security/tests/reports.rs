@@ -54,13 +54,15 @@ async fn scan(scanner: &dyn Scanner, spec: &Spec) -> Report {
 async fn a_good_spec_passes() {
     let spec = spec(|_| {});
     insta::assert_snapshot!(shown(&scan(&RegoScanner::new().unwrap(), &spec).await), @r"
-    policy of 7 findings
+    policy of 9 findings
     pass    4d1132c5 secrets.no-plaintext /components/0: no secret is written in `web`
     pass    9f8370ad secrets.no-plaintext /components/1: no secret is written in `db`
     pass    ac2c1175 network.no-public-store /components/1/public: the database `db` is not reachable from outside
     pass    7d0cb39d network.tls-when-public /components/0/tls: `web` is not reachable from outside
     pass    c809bf8c network.tls-when-public /components/1/tls: `db` is not reachable from outside
     pass    e355b850 resources.limits-in-production /environment: `staging` is not production
+    pass    3a6a9069 resources.limits-enforced /components/0: `web` has no limit that is not enforced
+    pass    48b806af resources.limits-enforced /components/1: `db` has no limit that is not enforced
     pass    fe134c58 approval.other-person /protected: the environment is not protected
     ");
     insta::assert_snapshot!(shown(&scan(&CostScanner, &spec).await), @r"
@@ -82,7 +84,7 @@ async fn a_bad_spec_is_told_each_place() {
         spec.components[1].public = true;
     });
     insta::assert_snapshot!(shown(&scan(&RegoScanner::new().unwrap(), &spec).await), @r"
-    policy of 7 findings
+    policy of 9 findings
     fail    57400984 secrets.no-plaintext /components/0/env/API_TOKEN: `web` holds a literal value in `API_TOKEN`
             help: take the value out, and change it where it is valid, for whoever read the file knows it; a database's password and URL are generated and handed over (`DATABASE_URL`), others belong in the environment's own store
     pass    9f8370ad secrets.no-plaintext /components/1: no secret is written in `db`
@@ -94,6 +96,8 @@ async fn a_bad_spec_is_told_each_place() {
             help: say `with TLS`, or set `tls` to true; where only this machine needs it, take `public` and the host off
     fail    2ca2b275 resources.limits-in-production /components/0: `web` has no limit on memory and cpu
             help: say how much each may use, for example `with 512Mi memory and 0.5 cpu`, or set `memory` and `cpu`
+    pass    3a6a9069 resources.limits-enforced /components/0: `web` has no limit that is not enforced
+    pass    48b806af resources.limits-enforced /components/1: `db` has no limit that is not enforced
     pass    fe134c58 approval.other-person /protected: the environment is not protected
     ");
     insta::assert_snapshot!(shown(&scan(&CostScanner, &spec).await), @r"
