@@ -38,6 +38,10 @@ impl Host for Tied {
         self.host.now()
     }
 
+    fn uptime(&self) -> Duration {
+        self.host.uptime()
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.host.env(name)
     }
