@@ -57,6 +57,7 @@ mod on {
         "fold-forgets-doubts",
         "edited-goes-back-half-way",
         "edited-forgets-what-was-begun",
+        "keeps-what-it-does-not-know",
     ];
 
     /// Whether this fault is on.

@@ -49,6 +49,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Whether its tool is here and works: a missing tool is an answer, with how to get it.
     async fn health(&self, ctx: &Ctx) -> Result<Health>;
     /// What is there now. `last` is what was recorded of it when it was last seen.
+    /// What is there as wanted and recorded nowhere is taken over by the deployment, and deleted with it one
+    /// day: where it may be somebody else's, that is [`Observed::Unknown`].
     async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed>;
     /// What would have to change.
     async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change>;

@@ -240,11 +240,18 @@ impl Planner<'_> {
             };
         }
         let doubted = recorded.is_none() && state.doubts.contains_key(&symbolic.address);
-        if change.action == Action::Keep && doubted {
+        let found = recorded.is_none()
+            && change.action == Action::Keep
+            && !mutant("keeps-what-it-does-not-know")
+            && (doubted || self.would_stay(ctx, &resource).await?);
+        if found {
             // A step of its own records it: what is ours and not recorded would be left behind one day.
             change.action = Action::Update;
-            change.why =
-                "it is here, and what was recorded of it is lost: it is taken over as it is".to_owned();
+            change.why = match doubted {
+                true => "it is here, and what was recorded of it is lost: it is taken over as it is",
+                false => "it is here, and recorded nowhere: it is taken over as it is",
+            }
+            .to_owned();
         }
         if change.action == Action::Create && recorded.is_some() && observed == Observed::Absent {
             change.why = "it was here and is gone".to_owned();
@@ -258,15 +265,23 @@ impl Planner<'_> {
         // Whatever was open is looked at and planned once more when its turn comes.
         let open = !bound
             || doubted
+            || found
             || matches!(observed, Observed::NotYet(_))
             || matches!(change.effects, Effects::Open { .. });
         seen.push((symbolic.address.clone(), observed));
-        // What stays as it is needs no waiting for, and may be recorded nowhere.
+        // What stays as it is needs no waiting for.
         let settled = |address: &Address, output: &str| {
             if changing.contains(address) { None } else { known(address, output) }
         };
         let symbolic = open.then(|| symbolic.wanted().bind(&settled));
         Ok(Planned { change, symbolic, begun_before: false })
+    }
+
+    /// Whether something is left of a resource where it is not wanted and nobody remembers it. Nothing is of one
+    /// that a deployment only uses: others have it as well, and it is nobody's to delete.
+    async fn would_stay(&self, ctx: &Ctx, resource: &Resource) -> Result<bool> {
+        let seen = self.provider(&resource.kind)?.observe(ctx, &resource.gone(), None).await?;
+        Ok(seen != Observed::Absent)
     }
 
     async fn unwanted(

@@ -65,6 +65,13 @@ impl MemoryStore {
         lock(&self.0).get(deployment).map_or_else(Vec::new, |log| numbered(&log.events, Seq::START))
     }
 
+    /// Loses the events of a deployment after a place, as the repair of a damaged journal does.
+    pub fn forget(&self, deployment: &str, last: Seq) {
+        if let Some(log) = lock(&self.0).get_mut(deployment) {
+            log.events.truncate(usize::try_from(last.0).unwrap_or(usize::MAX));
+        }
+    }
+
     /// The next `times` appends to a deployment fail, as on a full disk.
     pub fn fail_appends(&self, deployment: &str, times: usize) {
         lock(&self.0).entry(deployment.to_owned()).or_default().faults = times;

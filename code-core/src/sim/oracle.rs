@@ -56,8 +56,8 @@ rules! {
     SucceededIsComplete: "A run that succeeded did every step.",
     SucceededIsReached: "After success there is nothing left to do.",
     RolledBackIsBefore: "After a roll-back everything is as before, but for what cannot be taken back.",
-    NothingLost: "What exists is recorded, or said to be in doubt.",
-    NothingOrphaned: "After all was taken down nothing is left.",
+    NothingLost: "What exists is recorded, or said to be in doubt; after records were lost, all that is wanted.",
+    NothingOrphaned: "After all was taken down nothing is left; after records were lost, nothing that was wanted.",
     Ends: "Every run ends.",
     CalmSucceeds: "In calm weather what is wanted is reached.",
 }
@@ -249,6 +249,12 @@ impl Oracle {
             Entry::Died { life } => drop(self.dead.insert(*life)),
             Entry::Ended { life, how } => self.ended(*life, how),
             Entry::ClockSet(by) => self.clock_set += by,
+            Entry::Lost { last } => {
+                self.last = *last;
+                self.run = None;
+                // The same plan may be made once more, with the same keys.
+                self.keys.clear();
+            }
             Entry::Calm => self.calm = true,
             Entry::LeftToDo(steps) => {
                 let rule = if self.calm { Rule::CalmSucceeds } else { Rule::SucceededIsReached };

@@ -103,6 +103,11 @@ pub enum Entry {
     },
     /// Somebody set the clock: so many milliseconds ahead, or back where it is less than nothing.
     ClockSet(i64),
+    /// Everything that was written after this place is lost.
+    Lost {
+        /// The last event that is still there.
+        last: Seq,
+    },
     /// From here on nothing goes wrong any more.
     Calm,
     /// What was wanted was said to be reached, and this would still have to be done.

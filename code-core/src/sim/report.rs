@@ -91,6 +91,7 @@ impl fmt::Display for Entry {
             Entry::Died { life } => write!(f, "life {life} dies"),
             Entry::Ended { life, how } => write!(f, "life {life} ends: {how:?}"),
             Entry::ClockSet(by) => write!(f, "somebody sets the clock by {by} ms"),
+            Entry::Lost { last } => write!(f, "the journal is lost after {last}"),
             Entry::Calm => f.write_str("from here on nothing goes wrong"),
             Entry::LeftToDo(steps) => write!(f, "there would be to do: {}", steps.join(", ")),
             Entry::Unlisted(all) => write!(f, "recorded nowhere: {all:?}"),

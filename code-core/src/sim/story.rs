@@ -7,6 +7,7 @@
 //! last act, in calm weather: the run ends, the wanted state is reached, and all of it is taken down
 //! ```
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::memory::{MemoryHost, MemorySecrets, MemoryStore};
 use crate::provider::Observed;
 use crate::spec::{Origins, Spec};
 use crate::status::Run;
+use crate::store::Seq;
 use crate::{Address, Ctx, Deployment, Engine, Error, ErrorKind, Host, Provider, Result};
 
 /// The longest that a story may take, by the runtime's clock, which jumps when nobody can do anything.
@@ -131,6 +133,10 @@ struct Stage {
     breaker: BreakerPolicy,
     person: bool,
     on_failure: OnFailure,
+    /// Whether records were lost: from then on only what is wanted can be known.
+    lost: Cell<bool>,
+    /// What the last act that succeeded wanted.
+    wanted: RefCell<BTreeSet<Address>>,
 }
 
 impl Stage {
@@ -182,11 +188,16 @@ impl Stage {
             person: dice.one_in(2),
             on_failure: [OnFailure::RollBack, OnFailure::Pause, OnFailure::Pause, OnFailure::Stop]
                 [dice.roll(4)],
+            lost: Cell::default(),
+            wanted: RefCell::default(),
         })
     }
 
     async fn play(&self, dice: &mut Dice, moments: &mut Vec<u64>) -> Result<()> {
         let mut lives = 0;
+        // Dice of its own: what is lost changes nothing about what happens before.
+        let mut losses = Dice::new(self.story.seed.rotate_left(24));
+        let forgetful = losses.one_in(5);
         for index in 0..1 + dice.roll(4) {
             let act = match dice.roll(8) {
                 _ if index == 0 => Act::Want(0),
@@ -197,19 +208,45 @@ impl Stage {
             if !self.act(index, act, dice, &mut lives, moments).await? {
                 return Ok(());
             }
+            if forgetful && losses.one_in(3) {
+                self.lose_the_last_run();
+            }
         }
         self.weather.calm();
         self.record.note(Entry::Calm);
+        let mut wanted = BTreeSet::new();
         for act in [Act::Want(self.cast.wants.len() - 1), Act::Down { data: true }] {
             if !self.act(usize::MAX, act, dice, &mut lives, moments).await? {
                 return Ok(());
             }
+            wanted.append(&mut self.wanted.borrow_mut());
         }
-        let orphans: Vec<_> = self.world(&self.engine(None)?).await.into_keys().collect();
+        let mut orphans: Vec<_> = self.world(&self.engine(None)?).await.into_keys().collect();
+        if self.lost.get() {
+            orphans.retain(|address| wanted.contains(address));
+        }
         if !orphans.is_empty() {
             self.record.note(Entry::Orphans(orphans));
         }
         Ok(())
+    }
+
+    /// The journal ends where the last run began: the rest was damaged, and a repair kept what stood before.
+    fn lose_the_last_run(&self) {
+        let events = self.store.events(&self.deployment.to_string());
+        let end = |(_, event): &&(Seq, Event)| matches!(event.body, Body::RunEnded { .. });
+        let began = |(_, event): &(Seq, Event)| matches!(event.body, Body::RunStarted { .. });
+        let succeeded = events.iter().rev().find(end).is_some_and(|(_, event)| {
+            matches!(event.body, Body::RunEnded { outcome: Outcome::Succeeded, .. })
+        });
+        if let Some(begun) = events.iter().rposition(began).filter(|_| succeeded) {
+            // One batch ends a run that is superseded and begins the next: there is no end between the two.
+            let alone = |(_, event): &&(Seq, Event)| matches!(&event.body, Body::RunEnded { outcome, .. } if *outcome != Outcome::Superseded);
+            let last = events[..begun].iter().rev().find(alone).map_or(Seq::START, |(seq, _)| *seq);
+            self.store.forget(&self.deployment.to_string(), last);
+            self.record.note(Entry::Lost { last });
+            self.lost.set(true);
+        }
     }
 
     /// One act, to the end of its run; false where the story cannot go on.
@@ -428,12 +465,10 @@ impl Stage {
         let world = self.world(honest).await;
         let state = honest.state(&self.deployment).await?;
         let unlisted = |a: &&Address| !state.inventory.contains_key(*a) && !state.doubts.contains_key(*a);
-        let unlisted: Vec<_> = world.keys().filter(unlisted).cloned().collect();
-        if !unlisted.is_empty() {
-            self.record.note(Entry::Unlisted(unlisted));
-        }
+        let mut unlisted: Vec<_> = world.keys().filter(unlisted).cloned().collect();
         self.record.note(Entry::World(world));
         let said = finished.is_some_and(|finished| finished.outcome == Outcome::Succeeded);
+        self.wanted.take();
         if said || calm {
             // Whoever edited wants what the edited spec says.
             let wanted = state.run.as_ref().filter(|run| run.plan.follows.is_some());
@@ -442,7 +477,9 @@ impl Stage {
             let proposal = edited.as_ref().unwrap_or(proposal);
             let accepted = self.accepted(honest, proposal).await.unwrap_or_default();
             match honest.plan(proposal, &accepted).await {
-                Ok(planned) if planned.plan.steps.is_empty() => {}
+                Ok(planned) if planned.plan.steps.is_empty() => {
+                    self.wanted.borrow_mut().extend(planned.plan.unchanged);
+                }
                 Ok(planned) => {
                     let steps = planned.plan.steps.iter();
                     let steps = steps.map(|s| format!("{} {}", s.change.action, s.address())).collect();
@@ -450,6 +487,12 @@ impl Stage {
                 }
                 Err(error) => self.record.note(Entry::LeftToDo(vec![error.to_string()])),
             }
+        }
+        if self.lost.get() {
+            unlisted.retain(|address| self.wanted.borrow().contains(address));
+        }
+        if !unlisted.is_empty() {
+            self.record.note(Entry::Unlisted(unlisted));
         }
         Ok(())
     }

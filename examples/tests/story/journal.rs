@@ -295,3 +295,26 @@ fn an_event_that_no_run_can_have_written_breaks_the_chain() {
     assert_eq!(world.processes().len(), 3);
     world.ok(&["verify"]);
 }
+
+/// What is wanted, is there, and is recorded nowhere since the journal was repaired is taken over: the plan says so,
+/// and all of it goes when everything is taken down.
+#[test]
+fn what_a_repair_left_unrecorded_is_taken_over_and_not_orphaned() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let (url, running) = (world.url(), world.processes());
+    // The plan: what is behind it is not to be trusted, and it does not say any more what there was to be.
+    let text = fs::read(log(&world)).unwrap();
+    let planned = text.windows(9).position(|word| word == b"\"planned\"").expect("a record");
+    flip(&log(&world), planned as u64 + 2);
+    world.ok(&["journal", "repair", "--confirm", "shop/staging"]);
+
+    let plan = world.ok(&["plan", SENTENCE]);
+    assert!(plan.out.contains("taken over as it is"), "{plan}");
+    world.ok(&[SENTENCE, "--yes"]);
+    assert_eq!((world.url(), world.processes()), (url, running));
+    world.ok(&["verify"]);
+    world.ok(&["destroy", "--yes"]);
+    assert_eq!(world.table()["processes"].as_array().map(Vec::len), Some(0));
+    until("nothing is left behind", || world.own_processes().is_empty());
+}
