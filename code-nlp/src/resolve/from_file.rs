@@ -27,7 +27,7 @@ pub fn resolve_spec(file: &SpecFile, context: &Context) -> Result<Resolution> {
     let place = place::place_of(application, environment, true, context, &mut notes)?;
     let dry_run = context.options.dry_run;
     if !dry_run {
-        place::check_writable(&place.deployment, context)?;
+        context.settings.check_writable(&place.deployment)?;
     }
     let base = place::base(&place.deployment, context);
     let parsed = Parsed::default();

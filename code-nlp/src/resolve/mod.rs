@@ -222,7 +222,7 @@ impl Resolving<'_> {
         let dry_run = intent.dry_run == Some(true) || context.options.dry_run;
         let changes = !matches!(intent.action, Action::Cost | Action::Scan);
         if changes && !dry_run {
-            place::check_writable(&place.deployment, context)?;
+            context.settings.check_writable(&place.deployment)?;
         }
         let settled = self.asks.iter().flatten().any(|ask| match ask {
             Ask::Destroy { deployment, .. } => *deployment == place.deployment,

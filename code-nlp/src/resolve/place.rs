@@ -207,22 +207,6 @@ pub(super) fn unknown_environment(name: &str, listed: &[&str], context: &Context
         .with("choices", choices)
 }
 
-/// Refuses to change what the settings call read-only.
-pub(super) fn check_writable(deployment: &Deployment, context: &Context) -> Result<()> {
-    let name = deployment.environment();
-    if !context.settings.environments.get(name).is_some_and(|e| e.read_only) {
-        return Ok(());
-    }
-    let key = format!("/environments/{}/read_only", crate::settings::escape(name));
-    Err(Error::new(
-        ErrorKind::Refused,
-        "resolve::read-only",
-        format!("change {deployment}: {name} is read-only"),
-    )
-    .help("use `--dry-run` to see what would change, or take `read_only` out of the settings")
-    .with("at", context.settings.origin(&key).to_string()))
-}
-
 /// What is deployed, as a draft whose values were kept from the revisions that chose them.
 pub(super) fn base(deployment: &Deployment, context: &Context) -> Option<Draft> {
     let (revision, spec) = context.history.current(deployment)?;

@@ -567,7 +567,7 @@ fn stop_keeps_and_start_brings_back() {
     let first = first();
     let (spec, origins) = stopped(&first.spec, &first.origins, "web", true).unwrap();
     assert!(spec.components[0].stopped);
-    assert_eq!(origins["/components/0/stopped"].to_string(), "option the command `stop`");
+    assert_eq!(origins["/components/0/stopped"].to_string(), "the command `stop`");
     let (started, origins) = stopped(&spec, &origins, "web", false).unwrap();
     assert_eq!(started, first.spec);
     assert_eq!(origins.len(), first.origins.len());

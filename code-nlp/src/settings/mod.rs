@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use code_core::event::OnFailure;
 use code_core::intent::{Kind, Platform};
 use code_core::spec::Origin;
+use code_core::{Deployment, Error, ErrorKind, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,22 @@ impl Settings {
             (None, Some(approvals)) => Some((approvals > 0, at("approvals"))),
             (None, None) => None,
         }
+    }
+
+    /// Refuses to change what is called read-only.
+    ///
+    /// # Errors
+    /// `resolve::read-only`.
+    pub fn check_writable(&self, deployment: &Deployment) -> Result<()> {
+        let name = deployment.environment();
+        if !self.environments.get(name).is_some_and(|environment| environment.read_only) {
+            return Ok(());
+        }
+        let message = format!("change {deployment}: {name} is read-only");
+        let at = self.origin(&format!("/environments/{}/read_only", escape(name)));
+        Err(Error::new(ErrorKind::Refused, "resolve::read-only", message)
+            .help("use `--dry-run` to see what would change, or take `read_only` out of the settings")
+            .with("at", at.to_string()))
     }
 
     /// How many resources one plan may take away in this environment, with where that is said.

@@ -2,7 +2,7 @@
 
 use code_core::engine::Proposal;
 use code_core::event::Outcome;
-use code_core::spec::{Origin, Origins, Spec};
+use code_core::spec::{Component, Origin, Origins, Spec};
 use code_core::status::Revision;
 use code_core::{Deployment, Error, ErrorKind, Result};
 use code_nlp::resolve;
@@ -47,7 +47,9 @@ pub async fn restart(session: &Session, components: &[String]) -> Result<Exit> {
         resolve::stopped(&spec, &origins, name, false)?;
     }
     let chosen: Vec<String> = if components.is_empty() {
-        spec.components.iter().filter(|c| c.start.is_some()).map(|c| c.name.clone()).collect()
+        // What runs an app; the server of a database only where it is named.
+        let runs = |c: &&Component| c.start.is_some() || c.source.is_some();
+        spec.components.iter().filter(runs).map(|c| c.name.clone()).collect()
     } else {
         components.to_vec()
     };

@@ -90,6 +90,16 @@ pub fn fits(session: &Session, deployment: &Deployment) -> Result<()> {
     }
 }
 
+/// Stops where this deployment may not be changed: its environment is read-only, or another one was confirmed. A dry
+/// run changes nothing anywhere.
+///
+/// # Errors
+/// `resolve::read-only`, `front::confirm`.
+pub fn may_change(session: &Session, deployment: &Deployment) -> Result<()> {
+    fits(session, deployment)?;
+    if session.screen.dry_run { Ok(()) } else { session.settings.check_writable(deployment) }
+}
+
 /// Whether a plan takes something away for good: by its steps, whatever it was asked as.
 pub fn is_severe(plan: &Plan) -> bool {
     let for_good = |reversal: &Reversal| matches!(reversal, Reversal::Irreversible(_));

@@ -47,7 +47,7 @@ pub async fn edit(
     let shown = path.display().to_string();
     let bytes = text(path)?;
     of_this(&read_spec(&shown, &bytes)?.spec, deployment)?;
-    let change = sentence::of_spec(session, &shown, &bytes).await?;
+    let change = sentence::of_spec(session, &shown, &bytes, &Goal::Apply).await?;
     let proposal = sentence::proposal(session, change, None)?;
     let proposal = proposal.following(run, &session.user(), session.host.now());
     let came = propose(session, proposal, Goal::Apply).await?;

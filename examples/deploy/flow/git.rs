@@ -24,7 +24,7 @@ pub async fn deploy(session: &Session, revision: &str, goal: &Goal) -> Result<Ca
     let ctx = session.engine.ctx().for_deployment(&deployment);
     let found = session.git.read(&ctx, &deployment, revision).await?;
     let shown = format!("{}:{}", found.commit.short(), found.commit.path);
-    let change = sentence::of_spec(session, &shown, &found.bytes).await?;
+    let change = sentence::of_spec(session, &shown, &found.bytes, goal).await?;
     if change.deployment != deployment {
         let message = format!("deploy a spec of {} from the folder of {deployment}", change.deployment);
         return Err(Error::new(ErrorKind::Invalid, "git::other-deployment", message)

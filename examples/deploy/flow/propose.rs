@@ -60,7 +60,7 @@ impl Came {
 pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Result<Came> {
     let accepted: BTreeSet<String> = session.options.accept.iter().cloned().collect();
     if goal == Goal::Apply {
-        consent::fits(session, &proposal.deployment)?;
+        consent::may_change(session, &proposal.deployment)?;
     }
     if goal == Goal::Apply
         && !session.screen.dry_run
@@ -105,9 +105,13 @@ pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Resul
         Consent::NobodyToAsk => {
             let path = default_path(session, &planned);
             save(session, &planned, &path)?;
-            let text = "nothing was changed: there is no terminal to ask at; `--yes` answers yes";
-            session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, text));
-            return Came::of(Exit::NeedsAnswer, changes);
+            let why = if session.screen.json {
+                "with JSON nobody is asked"
+            } else {
+                "there is no terminal to ask at"
+            };
+            let text = format!("nothing was changed: {why}; `--yes` answers yes");
+            return Came::of(needs_answer(session, &text)?, changes);
         }
     };
     let approval = Approval { plan: planned.plan.id, by: session.user(), at: session.host.now(), how };
@@ -230,8 +234,15 @@ fn wait_for_another_person(session: &Session, planned: &Planned) -> Result<Exit>
         "nothing was changed: {} is protected, so another user of this machine has to approve the plan first",
         planned.plan.deployment
     );
-    session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
-    Ok(Exit::NeedsAnswer)
+    needs_answer(session, &text)
+}
+
+/// Says who has to answer first, and with what.
+fn needs_answer(session: &Session, text: &str) -> Result<Exit> {
+    session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, text));
+    let exit = Exit::NeedsAnswer;
+    line(session, "needs_answer", text, &json!({ "exit": exit.code() }))?;
+    Ok(exit)
 }
 
 /// Carries out an approved plan, shows it going on, and tells how it ended.

@@ -47,7 +47,7 @@ pub async fn resume(session: &Session, asked: &Decide) -> Result<Exit> {
             .with("runs", names.join(", ")));
     }
     for (deployment, run) in runs {
-        consent::fits(session, &deployment)?;
+        consent::may_change(session, &deployment)?;
         if let Some(file) = &asked.edit {
             return edit::edit(session, &deployment, &run, file.as_deref()).await;
         }

@@ -32,7 +32,7 @@ const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 pub async fn apply(session: &Session, path: &Path) -> Result<Exit> {
     let mut planned = read(path)?;
     planned.plan.check()?;
-    consent::fits(session, &planned.plan.deployment)?;
+    consent::may_change(session, &planned.plan.deployment)?;
     if !session.screen.dry_run
         && let Some(exit) = resume::same_plan(session, &planned.plan).await?
     {

@@ -55,7 +55,7 @@ async fn words(session: &Session, text: &str, goal: &Goal) -> Result<Came> {
     let data = json!({ "parser": PARSER, "request": request, "parsed": parsed });
     line(session, "understood", &format!("understood: {}", request.text), &data)?;
     let sources = projects(&session.place.project, sources(&parsed, &session.settings))?;
-    let context = context(session, sources, history).await?;
+    let context = for_goal(context(session, sources, history).await?, goal);
     let mut resolution = resolve(Some(&request), &parsed, &context)?;
     resolution.notes.retain(|note| !parsed.notes.contains(note));
     let said = Said { request, parsed };
@@ -68,7 +68,7 @@ async fn words(session: &Session, text: &str, goal: &Goal) -> Result<Came> {
 /// What the settings or the project have wrong.
 pub async fn unasked(session: &Session) -> Result<Context> {
     let sources = projects(&session.place.project, sources(&Parsed::default(), &session.settings))?;
-    context(session, sources, session.history().await?).await
+    Ok(for_goal(context(session, sources, session.history().await?).await?, &Goal::Show))
 }
 
 /// Does what a spec file says; YAML and JSON are told apart by nothing: the one is the other.
@@ -88,16 +88,16 @@ async fn spec(session: &Session, path: &Path, goal: &Goal) -> Result<Came> {
     let beside = path.canonicalize().map_err(unreadable)?;
     let beside = beside.parent().unwrap_or(&session.place.project);
     let sources = projects(beside, spec_sources(&file))?;
-    let context = context(session, sources, session.history().await?).await?;
+    let context = for_goal(context(session, sources, session.history().await?).await?, goal);
     let resolution = resolve_spec(&file, &context)?;
     all(session, resolution, None, goal).await
 }
 
 /// What a spec asks for that is written somewhere else than in a file of the project.
-pub(super) async fn of_spec(session: &Session, shown: &str, bytes: &[u8]) -> Result<Change> {
+pub(super) async fn of_spec(session: &Session, shown: &str, bytes: &[u8], goal: &Goal) -> Result<Change> {
     let file = read_spec(shown, bytes)?;
     let sources = projects(&session.place.project, spec_sources(&file))?;
-    let context = context(session, sources, session.history().await?).await?;
+    let context = for_goal(context(session, sources, session.history().await?).await?, goal);
     let mut resolution = resolve_spec(&file, &context)?;
     for note in &resolution.notes {
         session.screen.detail(&understood::note(&session.screen.style, "", note));
@@ -240,6 +240,12 @@ pub(super) async fn context(
     context.machine = Machine { user: session.user(), ..machine::machine(&*session.host, &programs).await };
     context.project = own;
     Ok(context)
+}
+
+/// The same where nothing is to be changed: what is read-only may be planned.
+pub(super) fn for_goal(mut context: Context, goal: &Goal) -> Context {
+    context.options.dry_run |= *goal != Goal::Apply;
+    context
 }
 
 /// The projects that are named by paths relative to a directory.

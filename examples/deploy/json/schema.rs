@@ -111,6 +111,7 @@ fn answers(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ("judged", object(&[("of", text()), ("reports", of.schema::<Vec<Report>>())], &[])),
         ("planned", object(&[("plan", of.schema::<Plan>())], &[])),
         ("saved", object(&[("path", text()), ("command", text()), ("plan", of.schema::<Digest>())], &[])),
+        ("needs_answer", object(&[("exit", number())], &[])),
         (
             "heartbeat",
             object(

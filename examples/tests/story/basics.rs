@@ -230,6 +230,9 @@ fn stop_and_start_keep_the_data_and_the_address() {
     assert_eq!(try_http(&url, "GET", "/", "").map_or(503, |(code, _)| code), 503);
     world.ok(&["start", "--yes", "-q"]);
     assert_eq!(world.url(), url);
+    let before = world.processes();
+    world.ok(&["restart", "--yes", "-q"]);
+    assert!(world.processes().len() == 1 && world.processes() != before, "all of it, where nothing is named");
     assert!(http(&url, "GET", "/notes", "").1.contains("kept"));
 }
 

@@ -204,6 +204,9 @@ impl Tier {
     /// What stands at the end of its question, where it is asked.
     fn question(self, case: &Case, at: At, flags: &[&str]) -> Option<&'static str> {
         let At::Terminal(_) = at else { return None };
+        if flags.contains(&"--json") || flags.contains(&"--dry-run") {
+            return None;
+        }
         let confirmed = case.named && flags.contains(&"--confirm");
         let wrong = case.named && flags.contains(&"shop/production");
         match self {
@@ -254,57 +257,123 @@ fn run(world: &World, args: &[&str], at: At, question: Option<&str>) -> (Ended, 
     (ended, asked)
 }
 
-fn check(tiers: &[Tier]) {
-    let mut tried = 0;
-    let base = deployed();
-    let begun = base.path("begun");
-    copy(&base.project(), &begun);
+/// Goes through the cases of these tiers, each prepared anew, and puts everything back after each try.
+fn each(tiers: &[Tier], try_it: impl Fn(&World, &Case, &dyn Fn(&[&str], At) -> Tried)) {
+    let world = deployed();
+    let begun = world.path("begun");
+    copy(&world.project(), &begun);
     let reset = |from: &Path| {
-        fs::remove_dir_all(base.project()).unwrap();
-        copy(from, &base.project());
+        fs::remove_dir_all(world.project()).unwrap();
+        copy(from, &world.project());
     };
     for case in CASES.iter().filter(|case| tiers.contains(&case.tier)) {
         reset(&begun);
-        (case.stage)(&base);
-        let staged = base.path("staged");
-        copy(&base.project(), &staged);
-        let before = everything(&base);
+        (case.stage)(&world);
+        let staged = world.path("staged");
+        copy(&world.project(), &staged);
+        let before = everything(&world);
+        try_it(&world, case, &|flags, at| {
+            let question = case.tier.question(case, at, flags);
+            let (ended, asked) = run(&world, &[case.line, flags].concat(), at, question);
+            assert_eq!(asked, question.is_some(), "asked? {at:?}, {:?}: {ended}", case.tier);
+            let changed = everything(&world) != before;
+            if changed {
+                reset(&staged);
+            }
+            Tried { ended, changed }
+        });
+        fs::remove_dir_all(&staged).unwrap();
+    }
+}
+
+/// How a try ended, and whether anything is not as it was.
+struct Tried {
+    ended: Ended,
+    changed: bool,
+}
+
+fn check(tiers: &[Tier]) {
+    let tried = std::cell::Cell::new(0);
+    each(tiers, |_, case, run| {
         for at in
             [At::Nobody, At::Pipe, At::Terminal("\n"), At::Terminal("y\n"), At::Terminal("shop/staging\n")]
         {
             for flags in FLAGS {
-                let question = case.tier.question(case, at, flags);
                 // Where nothing is asked it is all the same what would be typed.
-                if question.is_none() && matches!(at, At::Terminal("y\n" | "shop/staging\n")) {
+                let nothing_asked = case.tier.question(case, at, flags).is_none();
+                if nothing_asked && matches!(at, At::Terminal("y\n" | "shop/staging\n")) {
                     continue;
                 }
-                let args = [case.line, flags].concat();
-                let (ended, asked) = run(&base, &args, at, question);
+                let Tried { ended, changed } = run(flags, at);
                 let cell = || format!("{at:?}, {:?}: {ended}", case.tier);
-                assert_eq!(asked, question.is_some(), "asked? {}", cell());
-                let unchanged = everything(&base) == before;
                 match case.tier.end(case, at, flags) {
                     End::Done => {
                         assert_eq!(ended.code, 0, "{}", cell());
                         let writes = !matches!(case.line[0], "push" | "resume" | "connect");
-                        assert_eq!(unchanged, case.tier == Tier::Reads || !writes, "changed? {}", cell());
+                        assert_eq!(changed, case.tier != Tier::Reads && writes, "changed? {}", cell());
                     }
                     End::Not(code, says) => {
                         assert_eq!(ended.code, code, "{}", cell());
                         let said = ended.out.contains(says) || ended.err.contains(says);
                         assert!(said, "`{says}` is not in {}", cell());
-                        assert!(unchanged, "changed, though refused: {}", cell());
+                        assert!(!changed, "changed, though refused: {}", cell());
                     }
                 }
-                if !unchanged {
-                    reset(&staged);
-                }
-                tried += 1;
+                tried.set(tried.get() + 1);
             }
         }
-        fs::remove_dir_all(&staged).unwrap();
-    }
-    println!("figure: tries of commands at who may be asked ({tiers:?}): {tried}");
+    });
+    println!("figure: tries of commands at who may be asked ({tiers:?}): {}", tried.get());
+}
+
+#[test]
+fn a_dry_run_of_any_command_asks_nothing_and_changes_nothing() {
+    each(&[Tier::Reads, Tier::Free, Tier::Ordinary, Tier::Severe, Tier::SevereReviewed], |_, _, run| {
+        for (flags, at) in [(&["--dry-run"][..], At::Terminal("")), (&["--dry-run", "--yes"], At::Nobody)] {
+            let Tried { ended, changed } = run(flags, at);
+            assert!(ended.code == 0 && !changed, "{ended}");
+            let marked = |text: &str| text.lines().all(|line| line.starts_with("dry run: "));
+            assert!(marked(&ended.out) && marked(&ended.err), "{ended}");
+        }
+        let json = run(&["--dry-run", "--json"], At::Nobody).ended;
+        assert!(json.lines().iter().all(|line| line["dry_run"] == true), "{json}");
+    });
+}
+
+#[test]
+fn json_is_never_asked_also_at_a_terminal() {
+    each(&[Tier::Ordinary, Tier::Severe], |_, case, run| {
+        let Tried { ended, changed } = run(&["--json"], At::Terminal(""));
+        assert!(ended.code == 4 && !changed, "{ended}");
+        let answer = if case.tier == Tier::Severe { "--confirm" } else { "--yes" };
+        let last = ended.out.lines().last().unwrap_or_default();
+        assert!(last.contains(answer), "`{answer}` is not in {ended}");
+    });
+}
+
+#[test]
+fn a_read_only_environment_is_changed_by_no_command() {
+    each(&[Tier::Free, Tier::Ordinary, Tier::Severe, Tier::SevereReviewed], |world, case, run| {
+        let approves = ["approve", "journal"].contains(&case.line[0]);
+        if !case.named || approves {
+            return;
+        }
+        let settings = fs::read_to_string(world.project().join("code.toml")).unwrap();
+        let (ports, _) = settings.split_once("[environments").unwrap_or((&settings, ""));
+        world.write("code.toml", &format!("{ports}[environments.staging]\nread_only = true\n"));
+        let before = everything(world);
+        let ended = world.run(&[case.line, &["--yes", "--confirm", NAME]].concat());
+        assert_eq!(ended.code, 3, "{ended}");
+        assert!(ended.err.contains("error[resolve::read-only]"), "{ended}");
+        assert_eq!(everything(world), before, "{ended}");
+        // To look at what would be done changes nothing.
+        assert_eq!(run(&["--dry-run"], At::Nobody).ended.code, 0);
+    });
+    let world = deployed();
+    let settings = fs::read_to_string(world.project().join("code.toml")).unwrap();
+    world.write("code.toml", &(settings + "[environments.staging]\nread_only = true\n"));
+    world.ok(&["status"]);
+    world.ok(&["plan", "Deploy a SQLite database to staging"]);
 }
 
 #[test]

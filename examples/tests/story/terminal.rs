@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +28,12 @@ impl Terminal {
     }
 
     /// A terminal of so many rows; 0: it does not say.
-    pub(crate) fn of(mut command: Command, rows: u16) -> Terminal {
+    pub(crate) fn of(command: Command, rows: u16) -> Terminal {
+        Terminal::but(command, rows, |_| {})
+    }
+
+    /// The same, but for what goes elsewhere.
+    pub(crate) fn but(mut command: Command, rows: u16, elsewhere: impl FnOnce(&mut Command)) -> Terminal {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&controller).expect("a terminal");
         unlockpt(&controller).expect("a terminal");
@@ -37,6 +42,7 @@ impl Terminal {
         let size = Winsize { ws_row: rows, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&controller, size).expect("a size");
         command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side());
+        elsewhere(&mut command);
         let child: Child = command.spawn().expect("the binary runs");
         drop(command);
         let shown = Arc::new(Mutex::new(String::new()));
@@ -127,6 +133,48 @@ fn data_goes_only_with_its_name_typed() {
     terminal.wait_for("shop/staging` to go on");
     terminal.types("shop/staging\n");
     assert_eq!(terminal.ends().code(), Some(0), "{}", terminal.shown());
+    assert!(world.resources().is_empty());
+}
+
+#[test]
+fn a_person_is_there_where_input_and_errors_are_a_terminal() {
+    let world = World::new();
+    for (name, elsewhere, asked) in [
+        ("output", (|command| drop(command.stdout(Stdio::null()).get_args())) as fn(&mut Command), true),
+        ("input", |command| drop(command.stdin(Stdio::null()).get_args()), false),
+        ("errors", |command| drop(command.stderr(Stdio::null()).get_args()), false),
+    ] {
+        let mut terminal = Terminal::but(world.command(&[SENTENCE]), 40, elsewhere);
+        if asked {
+            terminal.wait_for("[y/N]");
+            terminal.types("\n");
+        }
+        let code = terminal.ends().code();
+        let shown = terminal.shown_whole();
+        assert_eq!(code, Some(if asked { 11 } else { 4 }), "{name}: {shown}");
+        assert_eq!(shown.contains("[y/N]"), asked, "{name}: {shown}");
+    }
+    assert!(world.resources().is_empty());
+}
+
+#[test]
+fn nothing_of_a_step_lives_on_after_two_interrupts() {
+    let world = World::new();
+    world.write("web/a", "");
+    let build = "build = [\"sh\", \"-c\", \"trap '' INT TERM; sleep 600 & echo begun; sleep 600\"]\n";
+    world.write(
+        "code.toml",
+        &format!("[components.web]\nsource = \"web\"\n{build}start = [\"sleep\", \"60\"]\n"),
+    );
+    let mut terminal = Terminal::open(&world, &["Deploy a web app to staging", "--yes"]);
+    until("its build has begun", || world.run(&["logs", "web/release"]).out.contains("begun"));
+    terminal.interrupt();
+    terminal.wait_for("stopping");
+    terminal.interrupt();
+    assert_eq!(terminal.ends().code(), Some(130), "{}", terminal.shown());
+    terminal.wait_for("resume");
+    until("everything of it has ended", || world.strangers().is_empty());
+    world.fails(&["resume", "--roll-back"], 5, "taken back");
     assert!(world.resources().is_empty());
 }
 
