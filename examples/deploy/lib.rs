@@ -95,6 +95,7 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
             return said(&ended);
         }
     };
+    let program = Called::new(args, &options).program().to_owned();
     let screen = match Screen::new(&options, Arc::clone(&host)) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return said(&cli::Ended { text: format!("{error:?}\n"), exit: Exit::from(&error) }),
@@ -117,7 +118,7 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
         Ok(Exit::Done) => match screen.lost() {
             // Whoever reads the output must not believe that it is all there. Where it goes, nothing can be said.
             Some(lost) => said(&cli::Ended {
-                text: render::error::error(&screen.notes, &lost),
+                text: render::error::error(&screen.notes, &program, &lost),
                 exit: Exit::from(&lost),
             }),
             None => Exit::Done,
@@ -127,7 +128,7 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
             let exit = Exit::from(&error);
             // As tofu has it: in this mode 2 means that something would change.
             let exit = if detailed { Exit::Unexpected } else { exit };
-            screen.note(&render::error::error(&screen.notes, &error));
+            screen.note(&render::error::error(&screen.notes, &program, &error));
             screen.line(json::Line::error(screen.now(), &error, exit));
             exit
         }

@@ -28,7 +28,7 @@ const TAIL: usize = 20;
 pub fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Exit> {
     let exit = Exit::from(finished.outcome);
     if let Some(failure) = &finished.error {
-        session.screen.note(&error::error(&session.screen.notes, failure));
+        session.screen.note(&error::error(&session.screen.notes, session.called.program(), failure));
         session.screen.note(&log_tail(session, failure));
         session.screen.line(Line::error(session.host.now(), failure, exit));
     }

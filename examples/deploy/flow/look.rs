@@ -43,7 +43,7 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
             match &status.damage {
                 Some(error) => {
                     damaged = true;
-                    session.screen.note(&render::error::error(&session.screen.notes, error));
+                    note_error(session, error);
                 }
                 None => status.outdated = outdated(session, &deployment, &context).await?,
             }
@@ -57,7 +57,7 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
     let page = render::status::status(&session.screen.style, &all);
     let forsaken = forsaken(&session.place.state);
     if let Some(error) = &forsaken {
-        session.screen.note(&render::error::error(&session.screen.notes, error));
+        note_error(session, error);
     }
     let drift = forsaken.is_some() || render::status::has_drift(&all);
     let message = format!("{} deployments{}", all.len(), if drift { ", with drift" } else { "" });
@@ -67,6 +67,11 @@ pub async fn status(session: &Session, filter: &Filter) -> Result<Exit> {
         (false, true) => Exit::Drift,
         (false, false) => Exit::Done,
     })
+}
+
+fn note_error(session: &Session, error: &Error) {
+    let page = render::error::error(&session.screen.notes, session.called.program(), error);
+    session.screen.note(&page);
 }
 
 /// What the settings say now and the revision does not: `replicas of web: 1, and code.toml:2 says 3`.
@@ -136,7 +141,7 @@ pub async fn history(session: &Session, limit: usize) -> Result<Exit> {
         let (events, damage) = session.engine.readable(deployment).await?;
         if let Some(error) = &damage {
             damaged = true;
-            session.screen.note(&render::error::error(&session.screen.notes, error));
+            note_error(session, error);
         }
         let seen = keeper_events(&session.place.state, deployment)?;
         let recorded = events.iter().map(|(_, event)| event.at).zip(lines(&events)).collect();

@@ -121,7 +121,10 @@ pub async fn at_pause(session: &Session, deployment: &Deployment, mut exit: Exit
                     // Another run took its place, and its own pauses were asked about there.
                     Ok(ended) if is_over(session, deployment, run).await? => return Ok(ended),
                     Ok(_) => {}
-                    Err(error) => session.screen.note(&error::error(&session.screen.notes, &error)),
+                    Err(error) => {
+                        let page = error::error(&session.screen.notes, session.called.program(), &error);
+                        session.screen.note(&page);
+                    }
                 }
             }
             Some(decision) => exit = go_on(session, deployment, run, Some(decision)).await?,

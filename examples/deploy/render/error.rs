@@ -2,12 +2,11 @@
 
 use code_core::Error;
 
-use crate::PROGRAM;
 use crate::explain;
 use crate::style::{Style, Tone, heading, paragraph};
 
-/// The error as a page.
-pub fn error(style: &Style, error: &Error) -> String {
+/// The error as a page; `program` is how a shell calls this one.
+pub fn error(style: &Style, program: &str, error: &Error) -> String {
     let head = format!("error[{}]", error.code());
     let mut text = heading(style, Tone::Bad, &head, &format!(": failed to {}", error.message()));
     for (name, value) in error.context() {
@@ -28,7 +27,7 @@ pub fn error(style: &Style, error: &Error) -> String {
         text.push_str(&heading(style, Tone::Good, "hint", &format!(": {help}")));
     }
     if explain::page(error.code()).is_ok() {
-        text.push_str(&heading(style, Tone::Dim, "more", &format!(": {PROGRAM} explain {}", error.code())));
+        text.push_str(&heading(style, Tone::Dim, "more", &format!(": {program} explain {}", error.code())));
     }
     text
 }
@@ -50,9 +49,9 @@ mod tests {
 
     #[test]
     fn an_error_says_what_to_do() {
-        insta::assert_snapshot!(error(&WIDE, &sample()));
-        insta::assert_snapshot!(error(&NARROW, &sample()));
+        insta::assert_snapshot!(error(&WIDE, "deploy", &sample()));
+        insta::assert_snapshot!(error(&NARROW, "deploy", &sample()));
         let color = Style { color: true, ..WIDE };
-        assert_eq!(strip(&error(&color, &sample())), error(&WIDE, &sample()));
+        assert_eq!(strip(&error(&color, "deploy", &sample())), error(&WIDE, "deploy", &sample()));
     }
 }
