@@ -142,6 +142,12 @@ fn back(plan: &Plan, step: &Step) -> String {
         _ => Some("change it back"),
     };
     match (&step.change.reversal, action) {
+        // Made, and not taken away again: only what is left has to be said.
+        (Reversal::Compensable { but, to }, _)
+            if step.change.action == Action::Create && to.want.is_some() =>
+        {
+            but.clone()
+        }
         (Reversal::Reversible(_), Some(action)) => action.to_owned(),
         (Reversal::Compensable { but, .. }, Some(action)) => format!("{action}, but {but}"),
         (Reversal::Irreversible(why), _) => format!("IRREVERSIBLE: {why}"),
