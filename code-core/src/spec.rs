@@ -513,7 +513,9 @@ impl fmt::Display for Origin {
                 place(f, path, *line)?;
                 write!(f, ": {key}")
             }
-            Origin::Option { name } => write!(f, "option {name}"),
+            Origin::Option { name } if name.starts_with('-') => write!(f, "option {name}"),
+            // Said in a word of the command line: `the command stop`.
+            Origin::Option { name } => f.write_str(name),
             Origin::Revision { revision } => write!(f, "kept since revision {revision}"),
             Origin::Edited { by, run } => write!(f, "edited by {by} at the pause of run {run}"),
             Origin::Default { why } => write!(f, "default: {why}"),
