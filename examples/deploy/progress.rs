@@ -219,7 +219,7 @@ impl Watch {
         let show = Show {
             screen: Arc::clone(screen),
             verbose,
-            bars: Bars::new(view, screen),
+            bars: Bars::new(view, screen, board.total),
             view,
             pace: screen.pace,
         };
@@ -348,12 +348,12 @@ struct Bars {
 }
 
 impl Bars {
-    fn new(view: View, screen: &Screen) -> Option<Bars> {
+    fn new(view: View, screen: &Screen, total: usize) -> Option<Bars> {
         if view != View::Bars {
             return None;
         }
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let whole = all.add(ProgressBar::new(0));
+        let whole = all.add(ProgressBar::new(total as u64));
         let bar = if screen.notes.unicode { "━━╌" } else { "##-" };
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos} of {len} steps, {elapsed}") {
             whole.set_style(style.progress_chars(bar));
