@@ -239,12 +239,12 @@ pub enum Command {
     },
     /// [changes] Do exactly what a saved plan says; a plan that is out of date is refused
     Apply {
-        /// The file
+        /// The plan's file, as `plan --out FILE` saved it
         plan: PathBuf,
     },
     /// [changes] Approve a saved plan for another person, in a protected environment
     Approve {
-        /// The file
+        /// The plan's file, as it was saved for whoever asked
         plan: PathBuf,
     },
     /// [read-only] How every deployment is now, and what is not as its spec says
