@@ -21,6 +21,8 @@ pub(super) struct Scene<'a> {
     pub(super) notes: &'a mut Vec<Note>,
     /// Components whose files are to be looked at again.
     pub(super) unreleased: Vec<String>,
+    /// The ports on this machine of the other deployments that the same request changes.
+    pub(super) promised: Vec<u16>,
 }
 
 impl Scene<'_> {

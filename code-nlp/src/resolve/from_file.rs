@@ -32,7 +32,14 @@ pub fn resolve_spec(file: &SpecFile, context: &Context) -> Result<Resolution> {
     let base = place::base(&place.deployment, context);
     let parsed = Parsed::default();
     let words = Words { request: None, parsed: &parsed, intent: 0 };
-    let mut scene = Scene { context, place: &place, words, notes: &mut notes, unreleased: Vec::new() };
+    let mut scene = Scene {
+        context,
+        place: &place,
+        words,
+        notes: &mut notes,
+        unreleased: Vec::new(),
+        promised: Vec::new(),
+    };
 
     let mut said = Fields::of(&file.spec, true, |pointer| file.origin(pointer));
     said.0.retain(|pointer, _| !pointer.starts_with("/components") && pointer != "/$schema");

@@ -230,7 +230,8 @@ impl Resolving<'_> {
             _ => false,
         });
         let opened = self.open.iter().position(|open| open.deployment == place.deployment);
-        if changes && (settled || (opened.is_some() && matches!(intent.action, Action::Rollback))) {
+        let ends = matches!(intent.action, Action::Rollback | Action::Destroy);
+        if changes && (settled || (opened.is_some() && ends)) {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "resolve::contradiction",
@@ -242,8 +243,10 @@ impl Resolving<'_> {
             Some(open) => Some(self.open[open].draft.clone()),
             None => place::base(&place.deployment, context),
         };
+        let others = self.open.iter().filter(|open| open.deployment != place.deployment);
+        let promised = others.flat_map(|open| port::ports(&open.draft)).collect();
         let mut scene =
-            Scene { context, place: &place, words, notes: &mut self.notes, unreleased: Vec::new() };
+            Scene { context, place: &place, words, notes: &mut self.notes, unreleased: Vec::new(), promised };
         match intent.action {
             Action::Destroy => {
                 let draft = base.ok_or_else(|| pick::nothing_deployed(&place.deployment, context))?;

@@ -45,10 +45,10 @@ pub(super) fn port(fields: &mut Fields, at: &At<'_>, scene: &Scene<'_>) -> Resul
     }
 }
 
-/// The ports of this and all other deployments' components, but the one at `index`.
+/// The ports of this and all other deployments' components, but the one at `index`; those that the same request
+/// gives to another deployment count, too.
 pub(super) fn taken_ports(draft: &Draft, index: usize, scene: &Scene<'_>) -> Vec<u16> {
-    let port = |fields: &Fields| fields.number("/port").and_then(|port| u16::try_from(port).ok());
-    let here = draft.components.iter().enumerate().filter(|(i, _)| *i != index).filter_map(|(_, c)| port(c));
+    let here = draft.components.iter().enumerate().filter(|(i, _)| *i != index).filter_map(|(_, c)| said(c));
     let there = scene
         .context
         .history
@@ -56,5 +56,15 @@ pub(super) fn taken_ports(draft: &Draft, index: usize, scene: &Scene<'_>) -> Vec
         .filter(|(deployment, _)| **deployment != scene.place.deployment)
         .filter(|(_, spec)| spec.target.platform == Platform::Local)
         .flat_map(|(_, spec)| spec.components.iter().filter_map(|c| c.port));
-    here.chain(there).collect()
+    here.chain(there).chain(scene.promised.iter().copied()).collect()
+}
+
+/// The ports of a draft on this machine.
+pub(super) fn ports(draft: &Draft) -> impl Iterator<Item = u16> {
+    let local = draft.top.text("/target/platform") == Some(Platform::Local.as_str());
+    draft.components.iter().filter(move |_| local).filter_map(said)
+}
+
+fn said(fields: &Fields) -> Option<u16> {
+    fields.number("/port").and_then(|port| u16::try_from(port).ok())
 }

@@ -545,6 +545,22 @@ fn several_intents_fold_into_one_spec() {
         { "action": "deploy", "environment": "staging", "components": [{ "kind": "web" }] }
     ]);
     refuse(&after(web_and_db()), both, "resolve::contradiction", "one after the other");
+    let both = json!([
+        { "action": "deploy", "environment": "staging", "components": [{ "kind": "web" }] },
+        { "action": "destroy", "environment": "staging", "components": [{ "kind": "web" }] }
+    ]);
+    refuse(&after(web_and_db()), both, "resolve::contradiction", "one after the other");
+}
+
+#[test]
+fn two_deployments_of_one_request_have_ports_of_their_own() {
+    let deploy = |environment: &str| json!({ "action": "deploy", "environment": environment, "components": [{ "kind": "web" }] });
+    let resolution = ask(json!([deploy("staging"), deploy("qa")]), &context()).unwrap();
+    let port = |ask: &Ask| match ask {
+        Ask::Change(change) => change.spec.components[0].port,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(resolution.asks.iter().map(port).collect::<Vec<_>>(), [Some(8080), Some(8081)]);
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod own;
 mod pager;
 mod pause;
 mod plans;
+mod projects;
 mod prune;
 mod readme;
 mod refused;

@@ -67,6 +67,8 @@ fn each_bad_request_has_its_own_error() {
         (" ", "request::empty"),
         ("Deploy a web app to nowhere-land", "resolve::unknown-environment"),
         ("Deploy a web app with an Oracle database to staging", "recipe::unsupported"),
+        // Never a silent SQLite: whatever is here, it is not this one.
+        ("Deploy a web app with a PostgreSQL 99 database to staging", "resolve::no-postgresql"),
     ] {
         refused(&world, &world.run(&[words, "--yes"]), code);
     }
@@ -79,6 +81,34 @@ fn each_bad_request_has_its_own_error() {
     let mut child = world.command(&["-", "--yes"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"\x7fELF\x02\x01\x00\xff").unwrap();
     refused(&world, &Ended::of(&["-"], child.wait_with_output().unwrap()), "front::standard-input");
+}
+
+#[test]
+fn what_contradicts_itself_is_asked_about_or_refused() {
+    let world = World::new();
+    world.settings("[environments.staging]\n[environments.production]\n");
+    for words in [
+        "Deploy a web app with 2 replicas and 3 replicas to staging",
+        "Deploy a web app to staging but do not deploy it",
+        "Deploy a public, private database to staging",
+    ] {
+        let ended = world.run(&[words, "--yes"]);
+        refused(&world, &ended, "resolve::question");
+        assert!(ended.code == 4 && ended.out.contains("question[nlp::contradiction]"), "{ended}");
+    }
+    let other = world.run(&[SENTENCE, "--environment", "production", "--yes"]);
+    refused(&world, &other, "resolve::contradiction");
+    assert!(other.code == 2 && other.err.contains("leave one of the two out"), "{other}");
+
+    // One request never ends what it begins.
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    let before = world.snapshot();
+    for words in
+        ["Deploy and destroy the web app in staging", "Scale the web app in staging to 3 and destroy staging"]
+    {
+        world.fails(&[words, "--yes"], 2, "error[resolve::contradiction]");
+        assert_eq!(world.snapshot(), before, "{words}");
+    }
 }
 
 #[test]
