@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::terminal::Terminal;
 use crate::world::{PATIENCE, Running, World, until};
 
 const SENTENCE: &str = "Deploy a web app and an API to staging";
@@ -190,6 +191,14 @@ fn a_slow_step_is_named_while_it_runs() {
     fs::write(world.path("go-on"), "").unwrap();
     assert_eq!(told.filter(|line| line.contains("taken back")).count(), 1);
     assert_eq!(lines.0.wait().unwrap().code(), Some(5));
+
+    // At a terminal its bar is there all the time.
+    fs::remove_file(world.path("go-on")).unwrap();
+    let mut bars = Terminal::of(slow(&world), 40);
+    bars.wait_for("0 of 3 steps");
+    bars.wait_for("web/release");
+    fs::write(world.path("go-on"), "").unwrap();
+    assert_eq!(bars.ends().code(), Some(5), "{}", bars.shown());
 
     fs::remove_file(world.path("go-on")).unwrap();
     let mut json = Running(slow(&world).arg("--json").spawn().unwrap());
