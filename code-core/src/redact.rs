@@ -53,7 +53,7 @@ impl Redactor {
         let forms = forms::of(value);
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for form in forms {
-            known.insert(form.as_bytes());
+            known.insert(&form);
         }
     }
 

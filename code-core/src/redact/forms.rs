@@ -7,15 +7,16 @@ use zeroize::Zeroizing;
 use crate::redact::{SHORTEST, views};
 
 /// Every form of a secret that is long enough to be looked for.
-pub(super) fn of(secret: &str) -> Vec<Zeroizing<String>> {
+pub(super) fn of(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     let mut forms = BTreeSet::new();
     // A tool writes a key of many lines line by line.
     let lines = secret.lines().map(str::trim).filter(|line| *line != secret);
     for text in std::iter::once(secret).chain(lines).filter(|text| text.len() >= SHORTEST) {
         // As it is; and as a view shows it that took off what looks like an encoding in the secret itself.
-        forms.extend(views::of(text).into_iter().filter_map(|view| view.text().map(str::to_owned)));
+        // That may be no text any more: `%aa` is a byte.
+        forms.extend(views::of(text).into_iter().map(|view| view.bytes().to_vec()));
         // A blank of a form's field (WHATWG URL, "application/x-www-form-urlencoded").
-        forms.insert(text.replace(' ', "+"));
+        forms.insert(text.replace(' ', "+").into_bytes());
     }
     forms.into_iter().filter(|form| form.len() >= SHORTEST).map(Zeroizing::new).collect()
 }

@@ -89,6 +89,13 @@ fn what_looks_like_an_escape_in_a_secret_is_no_hiding_place() {
 }
 
 #[test]
+fn an_escape_in_a_secret_may_be_no_text() {
+    // `%aa` is a byte that no text has, and it is read as one wherever other escapes are taken off.
+    let secret = "a\"%aA\"long";
+    check(&[secret], &serde_json::to_string(secret).unwrap(), "\"[redacted]\"");
+}
+
+#[test]
 fn a_short_word_is_no_secret() {
     check(&["seven77"], "a seven77 b", "a seven77 b");
     check(&[""], "a", "a");

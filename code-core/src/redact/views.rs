@@ -36,11 +36,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What it reads, where that is text.
-    pub(super) fn text(&self) -> Option<&str> {
-        std::str::from_utf8(self.bytes()).ok()
-    }
-
     /// Where a range of its bytes stands in the text; the range is not empty.
     pub(super) fn place(&self, range: Range<usize>) -> Range<usize> {
         match &self.0 {
@@ -87,23 +82,26 @@ impl<'a> View<'a> {
         let (mut bytes, mut places) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < from.len() {
-            let run = from[at..].iter().map_while(|byte| digit(*byte)).collect::<Vec<_>>();
-            for start in (0..starts).filter(|_| run.len() >= shortest) {
-                let digits = &run[start..];
-                let (mut read, mut stood) = (Vec::new(), Vec::new());
-                for byte in 0..digits.len() * bits / 8 {
+            let length = from[at..].iter().take_while(|byte| digit(**byte).is_some()).count();
+            if length < shortest {
+                at += length.max(1);
+                continue;
+            }
+            let run: Vec<u32> = from[at..at + length].iter().filter_map(|byte| digit(*byte)).collect();
+            for start in 0..starts {
+                let read = packed(&run[start..], bits);
+                // The digits that a byte of these stands in.
+                let place = |byte: usize| {
                     let (first, last) = (byte * 8 / bits, (byte * 8 + 7) / bits);
-                    let value = digits[first..=last].iter().fold(0, |value, digit| value << bits | digit);
-                    read.push((value >> ((last + 1) * bits - byte * 8 - 8)) as u8);
-                    stood.push(self.place(at + start + first..at + start + last + 1));
-                }
+                    self.place(at + start + first..at + start + last + 1)
+                };
                 // What is no text was no text before, or is read from the wrong digit.
                 let mut next = 0;
                 for piece in read.utf8_chunks() {
                     let text = piece.valid().len();
                     if text >= SHORTEST {
                         bytes.extend_from_slice(piece.valid().as_bytes());
-                        places.extend_from_slice(&stood[next..next + text]);
+                        places.extend((next..next + text).map(place));
                         // What stands on its two sides does not belong together.
                         bytes.push(0);
                         places.push(self.place(at..at + 1));
@@ -111,10 +109,26 @@ impl<'a> View<'a> {
                     next += text + piece.invalid().len();
                 }
             }
-            at += run.len().max(1);
+            at += length;
         }
         (!bytes.is_empty()).then_some(View(Shown::Decoded { bytes, places }))
     }
+}
+
+/// The bytes that digits of so many bits make; what is left over at the end is none.
+fn packed(digits: &[u32], bits: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(digits.len() * bits / 8);
+    let (mut value, mut held) = (0, 0);
+    for digit in digits {
+        value = value << bits | digit;
+        held += bits;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((value >> held) as u8);
+            value &= (1 << held) - 1;
+        }
+    }
+    bytes
 }
 
 /// Every way to read a text, the first as it is.
