@@ -89,8 +89,11 @@ async fn a_release_outlives_its_project() {
     assert_ne!(dir(&new), dir(&live));
 
     fs::remove_dir_all(&world.project).unwrap();
-    for (resource, last) in [(&first, &new), (&second, &live)] {
-        assert_eq!(world.plan(resource, Some(last)).await.action, Action::Keep, "both are still there");
+    // Both are still there; the one that the deployment has is the last one, until it is changed.
+    for (resource, last, other) in [(&first, &new, &live), (&second, &live, &new)] {
+        assert_eq!(world.plan(resource, Some(last)).await.action, Action::Update);
+        assert_eq!(world.apply(resource, Some(last)).await.unwrap(), *other);
+        assert_eq!(world.plan(resource, Some(other)).await.action, Action::Keep);
     }
     let gone = world.plan(&first.gone(), Some(&live)).await;
     assert_eq!(gone.effects, Effects::none());

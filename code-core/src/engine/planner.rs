@@ -306,7 +306,11 @@ impl Planner<'_> {
                 reversal: Reversal::Reversible(Box::new(resource.clone())),
                 ..Change::create(&resource, Effects::none())
             }
-            .why("gone already"),
+            // It may be gone in its provider's own way only.
+            .why(match provider.plan(ctx, &resource, &observed).await?.why {
+                nothing if nothing.is_empty() => "gone already".to_owned(),
+                why => why,
+            }),
             Observed::Present(_) | Observed::NotYet(_) => provider.plan(ctx, &resource, &observed).await?,
         };
         seen.push((address.clone(), observed));

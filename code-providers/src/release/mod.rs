@@ -160,8 +160,8 @@ impl Provider for ReleaseProvider {
         let digest = |want: &Want| want.read::<Digest>("digest").ok().flatten();
         let wanted = resource.want.as_ref().and_then(digest);
         let last = last.and_then(|live| digest(&live.was));
-        // The wanted one where it is complete, else the one that was there last.
-        let candidates = [wanted, last].into_iter().flatten();
+        // The one that the deployment has, though others are complete: going back to one of them is a change.
+        let candidates = [last, wanted].into_iter().flatten();
         let mut found = candidates.filter_map(|digest| Place::of(ctx.state_dir(), digest).live());
         Ok(found.next().map_or(Observed::Absent, Observed::Present))
     }
@@ -183,11 +183,11 @@ impl Provider for ReleaseProvider {
 /// The change of a release: pure.
 fn plan(state_dir: &Path, resource: &Resource, observed: &Observed) -> Result<Change> {
     if resource.want.is_none() {
-        let why = "no longer wanted; its files stay for a rollback";
+        let why = "no longer wanted; its files stay for a rollback, until they are pruned";
         let change = Change { action: Action::Keep, ..Change::create(resource, Effects::none()) };
         return Ok(match observed.live() {
             Some(live) => Change::from_live(Action::Delete, resource, live, Effects::none()).why(why),
-            None => change.reversal(Reversal::Reversible(Box::new(resource.clone()))),
+            None => change.reversal(Reversal::Reversible(Box::new(resource.clone()))).why(why),
         });
     }
     let wanted = Wanted::read(resource)?;

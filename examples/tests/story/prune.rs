@@ -44,7 +44,7 @@ fn old_releases_go_and_what_a_rollback_needs_stays() {
     // What runs stays, whatever is said.
     let running = world.processes();
     world.ok(&["prune", "--keep", "0", "--yes"]);
-    assert!(releases(&world) > 0);
+    assert_eq!(releases(&world), 1, "the one that was gone back from is in no inventory any more");
     assert!(http(&url, "GET", "/", "").1.starts_with("two"));
     world.ok(&["status"]);
     assert_eq!(world.processes(), running);
@@ -55,4 +55,13 @@ fn old_releases_go_and_what_a_rollback_needs_stays() {
     let gone = world.run(&["rollback", "--to", "1", "--yes"]);
     assert!(gone.code != 0 && gone.err.contains("hint:"), "{gone}");
     assert!(http(&url, "GET", "/", "").1.starts_with("two"));
+
+    // Taken down, the deployment lets go of its release; the files go when somebody says so.
+    let destroyed = world.ok(&["destroy", "--yes"]);
+    assert!(destroyed.out.contains("its files stay for a rollback"), "{destroyed}");
+    assert!(!destroyed.out.contains("gone already"), "{destroyed}");
+    assert!(world.ok(&["prune"]).out.contains("nothing to remove"));
+    assert_eq!(releases(&world), 1);
+    world.ok(&["prune", "--keep", "0", "--yes"]);
+    assert_eq!(releases(&world), 0);
 }
