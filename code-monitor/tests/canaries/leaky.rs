@@ -12,7 +12,7 @@ use code_core::provider::{
 use code_core::{Ctx, Error, ErrorKind, Expr, Progress, Provider, Result, Want};
 use serde_json::json;
 
-use crate::needles::forms;
+use crate::needles::Form;
 
 /// Something that a provider can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,22 +90,31 @@ pub(crate) const CHANNELS: &[Channel] = &[
     ApplyNumber,
 ];
 
+/// What stands between two secrets of a text.
+const BETWEEN: &str = " | ";
+
 #[derive(Debug)]
 pub(crate) struct Leaky {
     inner: MemoryProvider,
     channel: Channel,
+    form: Form,
+    turn: usize,
     /// What it was lent, kept although it must not be.
     text: Mutex<String>,
 }
 
-/// Every secret in every form.
-pub(crate) fn text(secrets: &[String]) -> String {
-    secrets.iter().flat_map(|secret| forms(secret)).collect::<Vec<_>>().join(" | ")
+/// These secrets, each in a way of a form; the turn says which way.
+pub(crate) fn text(secrets: &[String], form: Form, turn: usize) -> String {
+    let way = |secret: &String| {
+        let ways = form.ways(secret);
+        ways[turn % ways.len()].clone()
+    };
+    secrets.iter().map(way).collect::<Vec<_>>().join(BETWEEN)
 }
 
 impl Leaky {
-    pub(crate) fn new(inner: MemoryProvider, channel: Channel) -> Leaky {
-        Leaky { inner, channel, text: Mutex::default() }
+    pub(crate) fn new(inner: MemoryProvider, channel: Channel, form: Form, turn: usize) -> Leaky {
+        Leaky { inner, channel, form, turn, text: Mutex::default() }
     }
 
     /// Asks for all secrets that the resource names, and keeps them; what it leaks is never empty.
@@ -115,7 +124,7 @@ impl Leaky {
             stolen.push(ctx.secret(&name).await.unwrap().expose().to_owned());
         }
         if !stolen.is_empty() {
-            *self.text.lock().unwrap() = text(&stolen);
+            *self.text.lock().unwrap() = text(&stolen, self.form, self.turn);
         }
         self.text.lock().unwrap().clone()
     }
@@ -137,10 +146,11 @@ fn spoiled(live: Live, channel: Channel, text: &str) -> Live {
         ObserveOutputName => drop(live.outputs.insert(text.to_owned(), "x".into())),
         ObserveDrift => live.drift.push(text.to_owned()),
         ApplyNumber => {
-            // Digits as a number: as much as fits.
-            let digits = text.split(" | ").find_map(|form| form.parse::<u64>().ok());
-            let value = digits.map_or_else(|| json!(text), |number| json!(number));
-            live.outputs.insert("x".into(), value.into());
+            // Digits as numbers, everything else as text.
+            for (i, way) in text.split(BETWEEN).enumerate() {
+                let value = way.parse::<u64>().map_or_else(|_| json!(way), |number| json!(number));
+                live.outputs.insert(format!("x{i}"), value.into());
+            }
         }
         _ => {}
     }
@@ -222,7 +232,7 @@ impl Provider for Leaky {
             ApplySaid => ctx.say(text),
             ApplyLine => {
                 ctx.progress(Progress::Line(text.clone()));
-                text.split(" | ").for_each(|form| ctx.progress(Progress::Line(form.to_owned())));
+                text.split(BETWEEN).for_each(|way| ctx.progress(Progress::Line(way.to_owned())));
             }
             ApplyUnit => ctx.progress(Progress::Part { done: 1, total: 2, unit: text }),
             ApplyError => return Err(Leaky::error(&text).into()),

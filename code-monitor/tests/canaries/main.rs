@@ -2,38 +2,51 @@
 //! every form that tools write, and then are nowhere to be found.
 //!
 //! ```text
+//!            each × each × each
 //! secrets ──▶ Leaky (a provider) ──every channel──▶ engine ──▶ plan file, journal, logs, errors, events,
-//!    │                                                         spans, metrics, status, health, report
+//!    │                              in every form                spans, metrics, status, health, report,
+//!    │                                                           exports, commits
 //!    └──────▶ needles: every secret in every form ──────────────────────▶ looked for in all of them
 //! ```
 //!
-//! The forms are written here by other code than that of the redactor.
+//! The forms are written here by other code than that of the redactor. What the front adds (its own output, the
+//! arguments of every process) is the matter of its story `secrets`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod commits;
 mod leaky;
 mod needles;
 mod spans;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use code_core::checks::{Approval, How};
 use code_core::engine::Proposal;
+use code_core::engine::retry::RetryPolicy;
+use code_core::export::Exporter;
 use code_core::expr::{Expr, Want};
 use code_core::local::LocalStore;
 use code_core::memory::*;
 use code_core::provider::Resource;
 use code_core::recipe::{At, Recipe};
 use code_core::spec::{Component, Spec};
-use code_core::{Engine, Error, Layout, Result};
+use code_core::{Engine, Error, Host, Layout, Result};
 use code_monitor::{Metrics, Results, Spans, report};
 use leaky::{CHANNELS, Channel, Leaky};
-use needles::{Needles, canaries, forms};
+use needles::{FORMS, Form, Needles, canaries, ways};
+use tempfile::TempDir;
 
-/// How many secrets one resource names.
-const BATCH: usize = 10;
+/// How many canaries there are.
+const CANARIES: usize = 1000;
+/// How many secrets one resource names: a text of all of them is never so long that it would be cut.
+const BATCH: usize = 50;
+/// So many look at batches side by side.
+const WORKERS: usize = 4;
 
 /// One component, one resource that names all secrets of a batch, and one that references it.
 #[derive(Debug)]
@@ -62,27 +75,44 @@ impl Recipe for Vault {
 /// Everything that can be read afterwards, with a name for each.
 type Sinks = Vec<(String, String)>;
 
-/// Deploys with a provider that leaks these secrets through one channel, and gives all that can be read.
-async fn leak(channel: Channel, secrets: &[String]) -> Sinks {
-    let dir = tempfile::tempdir().unwrap();
+/// A directory in memory where there is one: thousands of journals are made durable there.
+fn ground() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// What leaks: these secrets, through this channel, in this form, and in which way of it.
+#[derive(Clone, Copy, Debug)]
+struct Leak<'a> {
+    secrets: &'a [String],
+    channel: Channel,
+    form: Form,
+    turn: usize,
+}
+
+/// Deploys with a provider that leaks, and gives all that can be read.
+async fn leak(leak: Leak<'_>, dir: &Path, host: Arc<dyn Host>, exporter: Arc<dyn Exporter>) -> Sinks {
+    let Leak { secrets, channel, form, turn } = leak;
     let kept = secrets.iter().enumerate();
     let kept = kept.fold(MemorySecrets::new(), |kept, (i, secret)| kept.with(&format!("key/{i}"), secret));
     let (sink, metrics, world) = (Arc::new(MemorySink::new()), Metrics::new(), World::new());
-    let leaky = Leaky::new(MemoryProvider::new(world), channel);
+    let leaky = Leaky::new(MemoryProvider::new(world), channel, form, turn);
     let engine = Engine::builder()
-        .state_dir(dir.path())
-        .host(Arc::new(MemoryHost::new()))
+        .state_dir(dir)
+        .host(host)
         .secrets(Arc::new(kept))
-        .store(Arc::new(LocalStore::new(&Layout::new(dir.path()))))
+        .store(Arc::new(LocalStore::new(&Layout::new(dir))))
         .provider(Arc::new(leaky))
         .recipe(Arc::new(Vault(secrets.len())))
         .sink(Arc::clone(&sink) as _)
         .sink(Arc::new(metrics.clone()))
         .sink(Arc::new(Spans::new()))
+        .exporter(exporter)
+        .retry(RetryPolicy { first: Duration::from_millis(1), ..RetryPolicy::default() })
         .build()
         .unwrap();
     let mut sinks = Sinks::new();
-    let mut read = |name: &str, text: String| sinks.push((format!("{channel:?}: {name}"), text));
+    let mut read = |name: &str, text: String| sinks.push((name.to_owned(), text));
     let deployment = "shop/staging".parse().unwrap();
 
     let spec = Spec {
@@ -119,7 +149,7 @@ async fn leak(channel: Channel, secrets: &[String]) -> Sinks {
         let results = Results::of(&run);
         read("results", serde_json::to_string(&results).unwrap());
     }
-    files(dir.path(), &mut |path, text| read(&format!("file {}", path.display()), text));
+    files(dir, &mut |path, text| read(&format!("file {}", path.display()), text));
     sinks
 }
 
@@ -152,33 +182,73 @@ fn quiet() {
     });
 }
 
-#[tokio::test]
-async fn a_thousand_canaries_are_found_nowhere() {
-    quiet();
-    let lines = spans::Lines::default();
-    let _told = tracing::subscriber::set_default(lines.clone());
-    let all = canaries(1000);
-    let (mut looked, mut bytes, mut leaks) = (0, 0, 0);
-    for (i, batch) in all.chunks(BATCH).enumerate() {
-        let needles = Needles::of(batch);
-        // One channel a batch: all through all would be minutes in a build for debugging.
-        let channel = CHANNELS[i % CHANNELS.len()];
-        let mut sinks = leak(channel, batch).await;
-        sinks.push((format!("{channel:?}: spans"), lines.take()));
-        for (name, text) in sinks {
-            looked += 1;
-            bytes += text.len();
-            assert_eq!(needles.found_in(&text), None, "in {name}");
+/// What was counted.
+#[derive(Default)]
+struct Counts {
+    runs: AtomicUsize,
+    sinks: AtomicUsize,
+    bytes: AtomicUsize,
+    exports: AtomicUsize,
+}
+
+/// One batch through every channel in every form.
+async fn through_everything(batch: &[String], number: usize, lines: &spans::Lines, counts: &Counts) {
+    let needles = Needles::of(batch);
+    for (i, channel) in CHANNELS.iter().enumerate() {
+        for form in FORMS {
+            // Another way each time: over all channels every batch is written in all of them.
+            let one = Leak { secrets: batch, channel: *channel, form, turn: i + number };
+            let (dir, exporter) = (ground(), Arc::new(MemoryExporter::new()));
+            let host = Arc::new(MemoryHost::new());
+            let mut sinks = leak(one, dir.path(), host, Arc::clone(&exporter) as _).await;
+            sinks.push(("spans".to_owned(), lines.take()));
+            let exports = exporter.exports();
+            sinks.push(("exports".to_owned(), serde_json::to_string(&exports).unwrap()));
+            for (name, text) in &sinks {
+                let found = needles.found_in(text.as_bytes());
+                assert_eq!(found, None, "in {name}: {channel:?}, {form:?}");
+                counts.bytes.fetch_add(text.len(), Ordering::Relaxed);
+            }
+            counts.runs.fetch_add(1, Ordering::Relaxed);
+            counts.sinks.fetch_add(sinks.len(), Ordering::Relaxed);
+            counts.exports.fetch_add(exports.len(), Ordering::Relaxed);
         }
-        leaks += 1;
     }
+}
+
+#[test]
+fn a_thousand_canaries_are_found_nowhere() {
+    quiet();
+    let all = canaries(CANARIES);
+    let counts = Counts::default();
+    let batches = Mutex::new(all.chunks(BATCH).enumerate());
+    let work = || {
+        let lines = spans::Lines::default();
+        let _told = tracing::subscriber::set_default(lines.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        loop {
+            let Some((number, batch)) = batches.lock().unwrap().next() else { return };
+            runtime.block_on(through_everything(batch, number, &lines, &counts));
+        }
+    };
+    std::thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
+    let (runs, of) = (counts.runs.into_inner(), |count: AtomicUsize| count.into_inner());
+    assert_eq!(runs, all.len().div_ceil(BATCH) * CHANNELS.len() * FORMS.len());
+    let kinds = FORMS.map(|form| format!("{form:?}").to_lowercase()).join(", ");
     println!(
-        "figure: canaries: {} secrets, {} forms of each, {} channels",
+        "figure: canaries: {} secrets × {} channels × {} forms ({kinds}; {} ways) = {} leaks, 0 found",
         all.len(),
-        forms("x").len(),
-        CHANNELS.len()
+        CHANNELS.len(),
+        FORMS.len(),
+        ways("x").len(),
+        all.len() * CHANNELS.len() * FORMS.len(),
     );
-    println!("figure: canaries: {leaks} leaky runs, {looked} sinks read, {} KiB, 0 found", bytes / 1024);
+    println!(
+        "figure: canaries: {runs} leaky runs, {} sinks read ({} exports), {} KiB, 0 found",
+        of(counts.sinks),
+        of(counts.exports),
+        of(counts.bytes) / 1024
+    );
 }
 
 #[tokio::test]
@@ -187,17 +257,24 @@ async fn what_leaks_really_leaks() {
     // Without a redactor that knows them, the same text has every canary in every form.
     let secrets = canaries(BATCH);
     let needles = Needles::of(&secrets);
-    let text = leaky::text(&secrets);
-    assert!(needles.found_in(&text).is_some());
-    for (secret, form) in
-        secrets.iter().flat_map(|secret| forms(secret).into_iter().map(move |f| (secret, f)))
-    {
-        assert!(text.contains(&form), "{secret} as {form}");
+    for (form, secret) in FORMS.into_iter().flat_map(|form| secrets.iter().map(move |s| (form, s))) {
+        for (turn, way) in form.ways(secret).iter().enumerate() {
+            let text = leaky::text(std::slice::from_ref(secret), form, turn);
+            assert_eq!(text, *way, "{secret} as {form:?}");
+            assert!(
+                needles.found_in(format!("x{text}y").as_bytes()).is_some(),
+                "{secret} as {form:?}: {way}"
+            );
+        }
     }
-    // And some of it goes into every sink that is read: what was taken out is marked there.
+    // And all of it goes into some sink that is read: what was taken out is marked there.
     for channel in CHANNELS {
-        let sinks = leak(*channel, &secrets[..1]).await;
-        let marked = |text: &String| text.contains("[redacted]") || text.contains("provider::leaked-secret");
-        assert!(sinks.iter().any(|(_, text)| marked(text)), "{channel:?} leads nowhere");
+        let (dir, host) = (ground(), Arc::new(MemoryHost::new()));
+        let one = Leak { secrets: &secrets, channel: *channel, form: Form::Plain, turn: 0 };
+        let sinks = leak(one, dir.path(), host, Arc::new(MemoryExporter::new())).await;
+        // Data with secrets in it is refused whole; a text is used without them.
+        let refused = sinks.iter().any(|(_, text)| text.contains("provider::leaked-secret"));
+        let most = sinks.iter().map(|(_, text)| text.matches("[redacted]").count()).max();
+        assert!(refused || most >= Some(BATCH), "{channel:?}: {most:?} of {BATCH} lead anywhere");
     }
 }
