@@ -7,6 +7,7 @@ use std::time::Duration;
 use code_core::engine::Finished;
 use code_core::event::Outcome;
 use code_core::plan::Plan;
+use code_core::status::State;
 use code_core::{Error, ErrorKind, Result, RunId};
 use code_monitor::Results;
 use serde_json::json;
@@ -39,11 +40,7 @@ pub fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Ex
     let style = &session.screen.style;
     let (outcome, state) = (finished.outcome, &finished.state);
     session.screen.page(&summary::summary(style, &results, outcome, &run.plan, state, took, &commands));
-    if let Some((revision, Some(error))) = state.owed().next() {
-        let again = session.called.command("push");
-        let text = format!("the export of revision {revision} is owed: failed to {error}; again: {again}");
-        session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
-    }
+    owed(session, state);
     let endpoints: std::collections::BTreeMap<_, _> =
         summary::endpoints(&finished.state).into_iter().collect();
     let data = json!({
@@ -60,6 +57,15 @@ pub fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Ex
     line(session, "finished", &format!("run {} {word}", finished.run), &data)?;
     report(session, results)?;
     Ok(exit)
+}
+
+/// Says which export is owed, and why.
+pub fn owed(session: &Session, state: &State) {
+    if let Some((revision, Some(error))) = state.owed().next() {
+        let again = session.called.command("push");
+        let text = format!("the export of revision {revision} is owed: failed to {error}; again: {again}");
+        session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));
+    }
 }
 
 /// A run that was not needed is in the report too, as one without steps.

@@ -1,5 +1,6 @@
 //! Commits: deploy what one says, and push what is owed.
 
+use code_core::export::Commit;
 use code_core::id::name_from;
 use code_core::spec::Spec;
 use code_core::{Deployment, Error, ErrorKind, Layout, Result};
@@ -7,12 +8,13 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::flow::ended;
 use crate::flow::propose::{Came, Goal, line, propose};
 use crate::flow::sentence;
 use crate::interrupt::interruptible;
 use crate::machine;
 use crate::session::Session;
-use crate::style::{Tone, cell, table};
+use crate::style::{Cell, Tone, cell, table};
 
 /// Deploys what a commit says.
 ///
@@ -68,6 +70,24 @@ fn releases(session: &Session, spec: &Spec, unreleased: &[String]) -> Result<()>
     Ok(())
 }
 
+/// Exports what a deployment owes, where nothing else was to be done. What fails is said, and still owed.
+///
+/// # Errors
+/// Those of the store.
+pub async fn catch_up(session: &Session, deployment: &Deployment) -> Result<()> {
+    let cancel = CancellationToken::new();
+    let work = session.engine.push(deployment, &cancel);
+    match interruptible(&session.screen, &cancel, work).await {
+        Some(Ok(pushed)) => {
+            let rows = exported(session, deployment, pushed)?;
+            session.screen.page(&table(&session.screen.style, 0, &rows));
+        }
+        Some(Err(_)) => ended::owed(session, &session.engine.state(deployment).await?),
+        None => {}
+    }
+    Ok(())
+}
+
 /// Commits and pushes what is owed.
 ///
 /// # Errors
@@ -87,20 +107,31 @@ pub async fn push(session: &Session) -> Result<Exit> {
         let Some(pushed) = interruptible(&session.screen, &cancel, work).await else {
             return Ok(Exit::Interrupted);
         };
-        for (revision, commit) in pushed? {
-            let data = json!({ "deployment": deployment, "revision": revision, "commit": commit });
-            let message = format!("exported revision {revision} of {deployment}");
-            line(session, "exported", &message, &data)?;
-            rows.push(vec![
-                cell(Tone::Strong, format!("{deployment} revision {revision}")),
-                cell(Tone::Good, format!("commit {}", commit.short())),
-                cell(Tone::Plain, commit.place),
-            ]);
-        }
+        rows.extend(exported(session, &deployment, pushed?)?);
     }
     if rows.is_empty() {
         session.screen.page("nothing is owed: every revision is exported\n");
     }
     session.screen.page(&table(&session.screen.style, 0, &rows));
     Ok(Exit::Done)
+}
+
+/// What was exported: a line of JSON and a row for each.
+fn exported(
+    session: &Session,
+    deployment: &Deployment,
+    commits: Vec<(u64, Commit)>,
+) -> Result<Vec<Vec<Cell>>> {
+    let mut rows = Vec::new();
+    for (revision, commit) in commits {
+        let data = json!({ "deployment": deployment, "revision": revision, "commit": commit });
+        let message = format!("exported revision {revision} of {deployment}");
+        line(session, "exported", &message, &data)?;
+        rows.push(vec![
+            cell(Tone::Strong, format!("{deployment} revision {revision}")),
+            cell(Tone::Good, format!("commit {}", commit.short())),
+            cell(Tone::Plain, commit.place),
+        ]);
+    }
+    Ok(rows)
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::flow::consent::{self, Consent};
-use crate::flow::{ended, last, resume};
+use crate::flow::{ended, git, last, resume};
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
 use crate::progress::{Board, Watch};
@@ -87,6 +87,9 @@ pub async fn propose(session: &Session, proposal: Proposal, goal: Goal) -> Resul
     let rolled_out = state.current().is_some_and(|revision| revision.number == planned.plan.revision);
     let gone = planned.plan.spec.is_none() && state.current().is_none();
     if !changes && (rolled_out || gone) {
+        if goal == Goal::Apply && !session.screen.dry_run {
+            git::catch_up(session, &planned.plan.deployment).await?;
+        }
         ended::nothing_to_do(session, &planned.plan)?;
         return Came::of(Exit::Done, false);
     }
