@@ -122,6 +122,7 @@ pub(super) async fn add(
     if anew {
         args.push("--force");
     }
+    kill::point("git.commit.before");
     let output = git.run(&args, stream(branch, from, folder, draft)).await?;
     let id = output.text().trim().to_owned();
     let is_id = [40, 64].contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit());
@@ -132,7 +133,7 @@ pub(super) async fn add(
             None => error::failed("fast-import", &output),
         });
     }
-    kill::point("git.committed");
+    kill::point("git.commit.after");
     Ok(id)
 }
 

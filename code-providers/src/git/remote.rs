@@ -35,8 +35,9 @@ pub(super) async fn commit(ctx: &Ctx, address: &str, copy: &Path, draft: &Draft)
             Made::Kept(id) => return Ok(id),
             Made::New(id) => id,
         };
-        kill::point("git.before-push");
+        kill::point("git.push.before");
         if push(ctx, address, copy, &branch, there.as_deref()).await? {
+            kill::point("git.push.after");
             return Ok(id);
         }
     }

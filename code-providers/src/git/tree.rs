@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use code_core::export::Commit;
-use code_core::{Ctx, Result};
+use code_core::{Ctx, Result, kill};
 
 use super::render::Draft;
 use super::tool::Git;
@@ -38,6 +38,7 @@ pub(super) async fn commit(ctx: &Ctx, dir: &Path, draft: &Draft) -> Result<Commi
     }
     let id = commit::add(&git, &branch, head.id.as_deref(), &folder, draft, false).await?;
     write(&git, &id, draft).await?;
+    kill::point("git.files.after");
     Ok(Commit { id, place, path: folder })
 }
 

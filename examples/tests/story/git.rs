@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::basics::has_postgresql;
-use crate::world::{World, http};
+use crate::changes::app;
+use crate::world::{World, http, port};
 
-const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
+pub(crate) const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 const SCALE: &str = "scale the web app to 2 in staging";
 
 /// What git says in a repository.
-fn git(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(dir).args(args).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn own(world: &World) -> PathBuf {
+pub(crate) fn own(world: &World) -> PathBuf {
     world.state().join("git/shop@staging.git")
 }
 
@@ -154,6 +155,159 @@ fn a_push_that_fails_is_owed_and_undoes_nothing() {
     assert!(!world.ok(&["status"]).out.contains("OWED"));
     assert!(world.ok(&["push"]).out.contains("nothing is owed"));
     git(&remote, &["fsck", "--full", "--strict"]);
+}
+
+/// Writes a hook of a repository.
+fn hook(repository: &Path, name: &str, script: &str) {
+    let hook = repository.join("hooks").join(name);
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_push_that_is_rejected_is_owed_and_tried_again() {
+    let world = World::new();
+    let remote = world.path("remote.git");
+    git(&world.path(""), &["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    let address = format!("file://{}", remote.display());
+    let run = |sentence: &str| world.ok(&["--git", &address, sentence, "--yes"]);
+    run(SENTENCE);
+
+    // Somebody is faster, each time: what was fetched is not the head any more (non-fast-forward).
+    hook(
+        &remote,
+        "pre-receive",
+        "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n\
+         old=$(git rev-parse main)\n\
+         new=$(git -c user.name=a -c user.email=a@b commit-tree \"$old^{tree}\" -p \"$old\" -m faster </dev/null)\n\
+         git update-ref refs/heads/main \"$new\"",
+    );
+    let raced = run(SCALE);
+    assert!(raced.err.contains("is owed") && raced.err.contains("somebody else was faster"), "{raced}");
+    assert_eq!(world.processes().len(), 2, "the deployment stands");
+    let status = world.ok(&["status"]);
+    assert!(status.out.contains("OWED the export of revision 2"), "{status}");
+    // Nobody may push to this branch: a right that is missing.
+    fs::remove_file(remote.join("hooks/pre-receive")).unwrap();
+    hook(&remote, "update", "echo 'you may not push to a protected branch' >&2; exit 1");
+    let refused = world.run(&["--git", &address, "push"]);
+    assert!(refused.code != 0 && refused.err.contains("git::push"), "{refused}");
+    assert!(refused.err.contains("you may not push") && refused.err.contains("hint:"), "{refused}");
+
+    // The same command finds nothing else to do, and pushes on top of what the others did.
+    fs::remove_file(remote.join("hooks/update")).unwrap();
+    let again = run(SCALE);
+    assert!(again.out.contains("Nothing to do") && again.out.contains("revision 2"), "{again}");
+    let subjects = git(&remote, &["log", "--format=%s", "main"]);
+    let faster = subjects.lines().filter(|subject| *subject == "faster").count();
+    assert!(faster > 0 && subjects.starts_with(SCALE) && subjects.ends_with(SENTENCE), "{subjects}");
+    assert_eq!(subjects.lines().count(), faster + 2, "one commit a revision");
+    assert!(!world.ok(&["status"]).out.contains("OWED"));
+}
+
+#[test]
+fn each_environment_has_its_own_repository() {
+    let world = World::new();
+    let settings = fs::read_to_string(world.project().join("code.toml")).unwrap();
+    for name in ["all.git", "qa.git"] {
+        git(&world.path(""), &["init", "-q", "--bare", "-b", "main", name]);
+    }
+    let (all, qa) = (world.path("all.git"), world.path("qa.git"));
+    let [web, db] = [port(), port()];
+    let more = format!(
+        "[environments.staging]\n[environments.qa]\ngit = \"../qa.git\"\n\
+         [environments.qa.components]\nweb = {{ port = {web} }}\ndb = {{ port = {db} }}\n"
+    );
+    world.write("code.toml", &format!("git = \"file://{}\"\n{settings}{more}", all.display()));
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    world.ok(&["Deploy a web app with a SQLite database to qa", "--yes", "-q"]);
+    for (repository, folder) in [(&all, "shop/staging/"), (&qa, "shop/qa/")] {
+        let files = git(repository, &["ls-tree", "-r", "--name-only", "main"]);
+        assert!(files.lines().all(|file| file.starts_with(folder)), "{files}");
+        assert_eq!(git(repository, &["rev-list", "--count", "main"]), "1");
+    }
+    // Also what is read from a commit comes from there; the option counts before both.
+    world.ok(&["--from-git", "HEAD", "-e", "qa", "--yes"]);
+    let other = world.run(&["--git", all.to_str().unwrap(), "--from-git", "HEAD", "-e", "qa", "--yes"]);
+    assert!(other.code != 0 && other.err.contains("git::no-spec"), "{other}");
+    assert!(!world.state().join("git/shop@staging.git").exists(), "nothing is kept twice");
+}
+
+#[test]
+fn a_commit_whose_release_is_gone_is_told() {
+    let world = World::new();
+    for (version, sentence) in [("one", SENTENCE), ("two", "update the web app in staging")] {
+        app(&world, version);
+        world.ok(&[sentence, "--yes", "-q"]);
+    }
+    let url = world.url();
+    let first = git(&own(&world), &["rev-parse", "main~1"]);
+    world.ok(&["prune", "--keep", "1", "--yes"]);
+    let before = world.snapshot();
+    let gone = world.fails(&["--from-git", &first, "--yes"], 2, "git::release-gone");
+    assert!(gone.err.contains("check the project out as it was then"), "{gone}");
+    assert_eq!(world.snapshot(), before, "nothing was changed");
+    assert_eq!(http(&url, "GET", "/", "").1, "two sqlite");
+
+    // As the help says.
+    app(&world, "one");
+    world.ok(&["--from-git", &first, "--yes", "-q"]);
+    assert_eq!(http(&url, "GET", "/", "").1, "one sqlite");
+}
+
+#[test]
+fn a_repository_that_is_not_whole_deletes_nothing() {
+    let world = World::new();
+    world.ok(&[SENTENCE, "--yes", "-q"]);
+    world.ok(&[SCALE, "--yes", "-q"]);
+    let (dir, top) = (own(&world), world.path(""));
+    let from = format!("file://{}", dir.display());
+    git(&dir, &["config", "uploadpack.allowFilter", "true"]);
+    git(&top, &["init", "-q", "empty"]);
+    git(&top, &["clone", "-q", "--depth", "1", &from, "shallow"]);
+    git(&top, &["clone", "-q", "--no-checkout", "--filter=blob:none", &from, "partial"]);
+    git(&world.path("partial"), &["remote", "remove", "origin"]);
+    git(&top, &["clone", "-q", &from, "broken"]);
+    let objects = world.path("broken/.git/objects");
+    for entry in fs::read_dir(&objects).unwrap().flatten() {
+        fs::remove_dir_all(entry.path()).unwrap();
+    }
+    git(&top, &["clone", "-q", &from, "dangling"]);
+    fs::write(world.path("dangling/.git/refs/heads/main"), format!("{}\n", "1".repeat(40))).unwrap();
+    fs::create_dir(world.path("nothing")).unwrap();
+
+    let (before, url) = (world.processes(), world.url());
+    let cases = [
+        ("empty", "HEAD", "git::empty"),
+        ("shallow", "HEAD~1", "git::revision"),
+        ("partial", "HEAD", "git::broken"),
+        ("broken", "HEAD", "git::broken"),
+        ("dangling", "HEAD", "git::broken"),
+        ("nothing", "HEAD", "git::no-repository"),
+    ];
+    let snapshot = world.snapshot();
+    for (name, revision, code) in cases {
+        let place = world.path(name);
+        let said = world.run(&["--git", place.to_str().unwrap(), "--from-git", revision, "--yes"]);
+        assert!(said.code != 0 && said.err.contains(code) && said.err.contains("hint:"), "{name}: {said}");
+    }
+    assert_eq!(world.snapshot(), snapshot, "nothing was changed");
+
+    // An export into one of them is made or owed, and the deployment stands either way.
+    for (i, (name, owed)) in
+        [("broken", true), ("dangling", true), ("shallow", false), ("empty", false)].into_iter().enumerate()
+    {
+        let place = world.path(name);
+        let sentence = format!("scale the web app to {} in staging", 1 + i % 2);
+        let done = world.ok(&["--git", place.to_str().unwrap(), &sentence, "--yes"]);
+        assert_eq!(done.err.contains("is owed"), owed, "{name}: {done}");
+        assert_eq!(world.processes().len(), 1 + i % 2, "{name}");
+        assert_eq!(http(&url, "GET", "/", "").0, 200, "{name}");
+    }
+    assert_ne!(world.processes(), Vec::<String>::new());
+    assert!(!before.is_empty() && !world.ok(&["status"]).out.contains("OWED"));
+    println!("figure: repositories that are not whole: {} kinds, 0 deletions", cases.len());
 }
 
 #[test]
