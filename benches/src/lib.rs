@@ -1,8 +1,13 @@
 //! What the benches measure, made of the real nouns: `cargo bench -p benches` runs them all.
 
+use std::collections::BTreeMap;
+
 use code_core::event::{Body, Event, OnFailure, Outcome};
+use code_core::export::{Export, Made};
+use code_core::intent::Kind;
 use code_core::plan::{Chain, PLAN_VERSION, Plan, Step};
-use code_core::provider::{Action, Change, Class, Effects, Live, Resource};
+use code_core::provider::{Action, Change, Class, Effects, Live, OnDelete, Resource};
+use code_core::spec::{Component, Spec};
 use code_core::store::Seq;
 use code_core::{Address, Deployment, Digest, Expr, Key, Result, RunId, StepId, Want};
 use jiff::Timestamp;
@@ -84,4 +89,37 @@ pub fn history(runs: u64, steps: u32) -> Result<Vec<(Seq, Event)>> {
     }
     let at = Timestamp::UNIX_EPOCH;
     Ok((1..).map(Seq).zip(bodies.into_iter().map(|body| Event { at, body })).collect())
+}
+
+/// What is exported of a revision of a web app with a database: no two revisions are the same.
+///
+/// # Errors
+/// None: its names are good ones.
+pub fn export(revision: u64) -> Result<Export> {
+    let web = Component { memory: Some(format!("{revision}Mi")), ..Component::new("web", Kind::Web) };
+    let db = Component::new("db", Kind::Database);
+    let mut resources = BTreeMap::new();
+    for address in ["db/data", "db/server", "web/release", "web/process.1", "web/endpoint"] {
+        let want = Want::new().with("url", Expr::secret("shop/staging/db/url"));
+        let (kind, on_delete) = ("memory".to_owned(), OnDelete::Delete);
+        let made = Made { kind, want, needs: Vec::new(), on_delete, kept: false, revision };
+        resources.insert(address.parse()?, made);
+    }
+    Ok(Export {
+        deployment: Deployment::new("shop", "staging")?,
+        revision,
+        run: RunId(revision),
+        plan: Digest::of(&revision.to_le_bytes()),
+        chain: Chain::default(),
+        rollback: None,
+        request: None,
+        source: None,
+        approval: None,
+        at: Timestamp::UNIX_EPOCH,
+        spec: Some(Spec { components: vec![web, db], ..Spec::new("shop", "staging") }),
+        origins: Default::default(),
+        resources,
+        reports: Vec::new(),
+        accepted: Vec::new(),
+    })
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Instant;
 
 use code_core::checks::{Approval, How};
 use code_core::export::{Commit, Export, Exporter, Made};
@@ -418,6 +419,34 @@ async fn a_damaged_copy_is_fetched_anew() {
     }
     export_to(&world, &exporter, &export(2, "32Mi")).await.unwrap();
     world.is_sound(&remote);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_export_is_quick() {
+    let world = World::new();
+    let remote = world.repository("remote.git", true);
+    world.repository("ops", false);
+    let places = [
+        ("in the deployment's own repository", GitExporter::new()),
+        ("in a work tree", to("ops", &world)),
+        ("pushed to a remote", to(remote.to_str().unwrap(), &world)),
+    ];
+    for (place, exporter) in places {
+        let mut took = Vec::new();
+        for revision in 1..=12 {
+            let begin = Instant::now();
+            export_to(&world, &exporter, &export(revision, &format!("{revision}Mi"))).await.unwrap();
+            took.push(begin.elapsed());
+        }
+        // The first one makes the repository or its copy.
+        let later = &mut took[1..];
+        later.sort_unstable();
+        let (median, slowest) = (later[later.len() / 2].as_millis(), later[later.len() - 1].as_millis());
+        println!(
+            "figure: export of a later deployment {place}: median {median} ms, slowest {slowest} ms of {}",
+            later.len()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
