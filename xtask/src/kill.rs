@@ -1,7 +1,7 @@
 //! Real runs, killed at every kind of point and at random moments: `cargo xtask kill`.
 //!
-//! It builds the front with the feature `kill-points` and runs the story `kills` with it, which prints where
-//! how often was killed and what was found afterwards. CI runs the same story, with fewer kills.
+//! It builds the front with the feature `kill-points` and runs the stories `kills` and `exports` with it, which
+//! print where how often was killed and what was found afterwards. CI runs the same, with fewer kills.
 
 use crate::shell;
 
@@ -12,8 +12,8 @@ const COUNT: &str = "300";
 pub(crate) fn run(args: &[&str]) -> Option<bool> {
     let (count, seed) = read(args)?;
     let build = ["build", "-p", "examples", "--features", "kill-points", "--example", "deploy"];
-    let test = ["test", "-p", "examples", "--features", "kill-points", "--test", "story", "kills::"];
-    let mut kill = shell::cargo(&[&test[..], &["--", "--nocapture"]].concat());
+    let test = ["test", "-p", "examples", "--features", "kill-points", "--test", "story"];
+    let mut kill = shell::cargo(&[&test[..], &["--", "--nocapture", "kills::", "exports::"]].concat());
     kill.env("KILL_COUNT", count).env("KILL_SEED", seed);
     Some(shell::run(shell::cargo(&build)) && shell::run(kill))
 }

@@ -22,6 +22,15 @@ const ALL: [&str; 7] = [
     "append.exported.before",
     "append.exported.after",
 ];
+/// Where an export goes to a work tree.
+const WRITTEN: [&str; 1] = ["git.files.after"];
+/// Where it goes to somebody's repository.
+const PUSHED: [&str; 2] = ["git.push.before", "git.push.after"];
+
+/// All points that an export is killed at here.
+pub(crate) fn points() -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().chain(WRITTEN).chain(PUSHED)
+}
 
 /// Runs a command that is killed at a point, and by nothing else.
 fn killed(world: &World, point: &str, args: &[&str]) {
@@ -90,7 +99,7 @@ fn a_kill_on_the_way_to_a_commit_makes_none_twice_and_loses_none() {
     let ops = repository(&world, "ops", false);
     let option = ["--git", ops.to_str().unwrap()];
     world.ok(&[&[SENTENCE, "--yes", "-q"][..], &option].concat());
-    total += kills(&world, &ops, &option, &[&ALL[..], &["git.files.after"]].concat());
+    total += kills(&world, &ops, &option, &[&ALL[..], &WRITTEN].concat());
     assert_eq!(git(&ops, &["status", "--porcelain"]), "");
 
     // Somebody's repository: what was pushed is seen, and what was not is pushed.
@@ -100,10 +109,10 @@ fn a_kill_on_the_way_to_a_commit_makes_none_twice_and_loses_none() {
     let option = ["--git", address.as_str()];
     killed(&world, "git.push.after", &[&[SENTENCE, "--yes", "-q"][..], &option].concat());
     world.ok(&[&[SENTENCE, "--yes", "-q"][..], &option].concat());
-    let points = [&ALL[..], &["git.push.before", "git.push.after"]].concat();
-    total += 1 + kills(&world, &remote, &option, &points);
+    total += 1 + kills(&world, &remote, &option, &[&ALL[..], &PUSHED].concat());
 
-    let places = ALL.len() + 4;
+    // And where its repository is made.
+    let places = points().count() + 1;
     println!(
         "figure: kills on the way to a commit: {total} at {places} points, 3 kinds of repositories: one commit a revision, 0 lost, 0 owed"
     );

@@ -26,6 +26,7 @@ use futures::TryStreamExt;
 use serde_json::Value;
 
 use crate::basics::has_postgresql;
+use crate::exports;
 use crate::world::{Ended, World, http, kill, port, stat, try_http, until};
 
 /// How often a run is killed where nobody says otherwise.
@@ -124,7 +125,7 @@ const POINTS: &[(&str, &[&str], &[Act])] = &[
     ("repository of the exports", &["git.init"], &[Deploy]),
     (
         "export",
-        &["export.before", "git.committed", "git.before-push", "export.after"],
+        &["export.before", "git.commit.after", "git.push.before", "export.after"],
         &[Deploy, Update, ScaleUp, RollBack, ScaleDown],
     ),
     ("any moment", &["any moment"], &ACTS),
@@ -143,7 +144,7 @@ impl Kind {
     /// Whether such a world comes to a point.
     fn has(self, point: &str) -> bool {
         match point {
-            "git.before-push" => self.remote,
+            "git.push.before" => self.remote,
             _ if point.starts_with("postgres.") => self.postgresql,
             _ => !(self.postgresql && point.starts_with("sqlite.")),
         }
@@ -602,8 +603,9 @@ fn every_point_is_one_to_be_killed_at() {
         let fits = |one: &str| {
             one.starts_with(begin) && one.ends_with(end) && (point.contains("{}") || one == point)
         };
-        POINTS.iter().any(|(_, points, _)| points.iter().any(|one| fits(one)))
+        let runs = POINTS.iter().flat_map(|(_, points, _)| *points);
+        runs.copied().chain(exports::points()).any(fits)
     };
     let unknown: Vec<_> = points.iter().filter(|point| !known(point)).collect();
-    assert!(unknown.is_empty(), "add them to POINTS: {unknown:?}");
+    assert!(unknown.is_empty(), "add them to POINTS, or to those of the exports: {unknown:?}");
 }
