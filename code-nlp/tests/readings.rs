@@ -166,6 +166,9 @@ fn contradictions_and_loose_destruction_are_questions() {
     );
     notes("Deploy a public, private database to dev.", "nlp::contradiction", Level::Question);
     notes("destroy everything", "nlp::destroy-what", Level::Question);
+    notes("Stop the web app in staging", "nlp::stop", Level::Question);
+    notes("Please turn off the worker in dev.", "nlp::stop", Level::Question);
+    notes("pause the web app in staging", "nlp::stop", Level::Question);
     notes("plaese deploy redsi to dev", "nlp::corrected", Level::Advice);
     notes("deploy the ledger api to stagngg", "nlp::unknown-word", Level::Warning);
 }

@@ -35,6 +35,12 @@ pub(crate) fn notes(
         out.push(if text.is_empty() { note } else { note.at(Span::new(0, text.len())) });
     }
     for frame in &reader.frames {
+        let deploys = frame.action.as_ref().filter(|a| a.value == Action::Deploy);
+        if let Some(span) = deploys.and_then(|a| a.spans.first())
+            && let Some(word) = stops(text.get(span.start..).unwrap_or_default())
+        {
+            out.push(stop(word).at(*span));
+        }
         let destroys = frame.action.as_ref().is_some_and(|a| a.value == Action::Destroy);
         if destroys && frame.environments.is_empty() && !frame.has_object() {
             out.push(destroy_what(words));
@@ -78,6 +84,26 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
                 .choices(lexicon().nearest(word, &known))
         }
     })
+}
+
+/// Words for what no action of a request does: to end what runs and to keep it.
+const STOPS: &[&str] = &["stop", "halt", "pause", "suspend", "turn off", "switch off"];
+
+/// The word at the beginning of these that asks to stop something.
+fn stops(words: &str) -> Option<&'static str> {
+    let words = words.to_lowercase();
+    let words = words.strip_prefix("please").unwrap_or(&words).trim_start();
+    let begins = |stop: &&&str| words.strip_prefix(**stop).is_some_and(|rest| rest.starts_with(' '));
+    STOPS.iter().find(begins).copied()
+}
+
+/// To stop is a command of its own: whoever asks for it must not be told that all is as it should be.
+fn stop(word: &str) -> Note {
+    Note::question(
+        "nlp::stop",
+        format!("\"{word}\" is no action of a request"),
+        "Should it be destroyed? To stop it and keep all of it, use the command `stop`, and `start` later",
+    )
 }
 
 /// Deleting needs to know what is meant: nothing is assumed.

@@ -103,6 +103,9 @@ fn what_contradicts_itself_is_asked_about_or_refused() {
     // One request never ends what it begins.
     world.ok(&[SENTENCE, "--yes", "-q"]);
     let before = world.snapshot();
+    // To stop is a command: it is not taken for something else that has nothing to do.
+    let stop = world.fails(&["Stop the web app in staging", "--yes"], 4, "the command `stop`");
+    assert_eq!(world.snapshot(), before, "{stop}");
     for words in
         ["Deploy and destroy the web app in staging", "Scale the web app in staging to 3 and destroy staging"]
     {
