@@ -96,6 +96,15 @@ fn an_escape_in_a_secret_may_be_no_text() {
 }
 
 #[test]
+fn the_end_of_a_secret_and_what_follows_may_look_like_an_escape() {
+    for (secret, after) in [("a\"secret%", "00"), ("a\"secret&", "lt; b"), ("a\"secret", "%20b")] {
+        let text = serde_json::to_string(&format!("{secret}{after}")).unwrap();
+        check(&[secret], &text, &format!("\"[redacted]{after}\""));
+        check(&[secret], &serde_json::to_string(&text).unwrap(), &format!("\"\\\"[redacted]{after}\\\"\""));
+    }
+}
+
+#[test]
 fn a_short_word_is_no_secret() {
     check(&["seven77"], "a seven77 b", "a seven77 b");
     check(&[""], "a", "a");

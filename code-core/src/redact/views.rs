@@ -149,14 +149,18 @@ pub(super) fn of(text: &str) -> Vec<View<'_>> {
 }
 
 /// A view with one more encoding taken off: escapes, line breaks (tools break long lines), hexadecimal, base64.
+///
+/// Escapes of all kinds may be mixed. Those with a backslash are also taken off alone: in a JSON string the end of a
+/// secret and what follows it may look like an escape of another kind (`%` and `00`), and be none.
 fn others(view: &View<'_>) -> Vec<View<'static>> {
     let has = |what: &[u8]| view.bytes().iter().any(|byte| what.contains(byte));
     let escapes = has(b"%\\&").then(|| view.through(unescaped)).flatten();
+    let backslashes = (has(b"\\") && has(b"%&")).then(|| view.through(backslashed)).flatten();
     let quotes = has(b"'").then(|| view.through(unquoted)).flatten();
     let lines = has(b"\r\n").then(|| view.through(joined)).flatten();
     let hex = view.decoded(SHORTEST * 2, 4, 2, |byte| (byte as char).to_digit(16));
     let base64 = view.decoded((SHORTEST * 8).div_ceil(6), 6, 4, sextet);
-    [escapes, quotes, lines, hex, base64].into_iter().flatten().collect()
+    [escapes, backslashes, quotes, lines, hex, base64].into_iter().flatten().collect()
 }
 
 /// The six bits of a digit of base64, of the standard alphabet or that for URLs (RFC 4648).
@@ -186,6 +190,11 @@ fn unquoted(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
         [b'\'', b'"', b'\'', b'"', b'\'', ..] => Some((b"'".to_vec(), 5)),
         _ => None,
     }
+}
+
+/// An escape that begins with a backslash.
+fn backslashed(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    if rest[0] == b'\\' { unescaped(rest) } else { None }
 }
 
 /// What an escape stands for, and its length: `%41`, `\"`, `\x41`, `\u0041`, `\u{41}`, `&quot;`, `&#65;`.

@@ -184,9 +184,10 @@ async fn story<P: Provider>(bench: &Bench<P>) -> Result<Vec<Told>, Objection> {
     for wanted in wants {
         let change = bench.plan(&wanted, last.as_ref()).await?;
         let before = bench.outside().await?;
-        bench.apply(&change).await.map_err(|failed| failed.error)?;
+        let made = bench.apply(&change).await.map_err(|failed| failed.error)?;
         let touched = before != bench.outside().await?;
-        let now = bench.look(&wanted, last.as_ref()).await?.live().cloned();
+        // As the engine looks for evidence: what was made is what was there last.
+        let now = bench.look(&wanted, made.as_ref().or(last.as_ref())).await?.live().cloned();
         told.push(Told { change, before: last, now: now.clone(), touched });
         last = now;
     }
