@@ -194,8 +194,10 @@ impl Chaos {
         }
         let was =
             self.provider.observe(ctx, resource, change.prior.as_ref()).await.unwrap_or(Observed::Absent);
+        // A stale look may have led here, where it is done already: nothing of that is done by half then.
+        let done = self.settled(ctx, resource, &was).await == Some(true);
         let result = match (mishap, &self.half) {
-            (Mishap::Half(_), Some(half)) => {
+            (Mishap::Half(_), Some(half)) if !done => {
                 half(change);
                 Ok(None)
             }
