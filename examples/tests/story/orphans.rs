@@ -29,17 +29,7 @@ fn building() -> World {
          fi\n\
          echo end $$ >> $1\n",
     );
-    world.write("Procfile", "web: python3 app.py\n");
-    world.write(
-        "app.py",
-        "import http.server, os\n\
-         class App(http.server.BaseHTTPRequestHandler):\n\
-         \x20   def do_GET(self):\n\
-         \x20       self.send_response(200)\n\
-         \x20       self.end_headers()\n\
-         \x20       self.wfile.write(b'one')\n\
-         http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n",
-    );
+    world.python_app("");
     world
 }
 

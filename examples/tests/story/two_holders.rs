@@ -21,23 +21,8 @@ const SCALE: &str = "scale the web app to 2 in staging";
 pub(crate) fn gated() -> World {
     let world = World::new();
     world.settings("[components.web.health]\ntimeout_seconds = 60\n");
-    world.write("Procfile", "web: python3 app.py\n");
     let gate = world.path("gate");
-    world.write(
-        "app.py",
-        &format!(
-            "import http.server, os, time\n\
-             while not os.path.exists('{}'):\n\
-             \x20   time.sleep(0.05)\n\
-             class App(http.server.BaseHTTPRequestHandler):\n\
-             \x20   def do_GET(self):\n\
-             \x20       self.send_response(200)\n\
-             \x20       self.end_headers()\n\
-             \x20       self.wfile.write(b'one')\n\
-             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n",
-            gate.display()
-        ),
-    );
+    world.python_app(&format!("while not os.path.exists('{}'):\n    time.sleep(0.05)\n", gate.display()));
     world
 }
 

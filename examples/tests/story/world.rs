@@ -78,6 +78,22 @@ impl World {
         path
     }
 
+    /// An app in Python, which says `one` from when it has done `first`.
+    pub(crate) fn python_app(&self, first: &str) {
+        self.write("Procfile", "web: python3 app.py\n");
+        let text = format!(
+            "import http.server, os, time\n\
+             {first}\
+             class App(http.server.BaseHTTPRequestHandler):\n\
+             \x20   def do_GET(self):\n\
+             \x20       self.send_response(200)\n\
+             \x20       self.end_headers()\n\
+             \x20       self.wfile.write(b'one')\n\
+             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
+        );
+        self.write("app.py", &text);
+    }
+
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.command_of(&binary(), args)
     }
