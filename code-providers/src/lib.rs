@@ -4,6 +4,10 @@
 pub mod git;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod keep;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+#[cfg(any(feature = "kubernetes", feature = "postgres"))]
+mod password;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "process")]

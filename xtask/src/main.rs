@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .ci/run ──▶ xtask ci ──┬─▶ tidy    what no compiler checks: error pages, links, words, crates
-//!                        ├─▶ test    prepares the machine, runs the tests, counts
+//!                        ├─▶ test    prepares the machine, starts a cluster, runs the tests, counts
 //!                        ├─▶ sim     plays whole engines from ten thousand seeds
 //!                        └─▶ features, clippy, doc, deny
 //! ```
@@ -11,6 +11,7 @@ mod ci;
 mod features;
 mod fuzz;
 mod kill;
+mod kubernetes;
 mod prepare;
 mod shell;
 mod sim;
@@ -31,6 +32,7 @@ Commands:
   fuzz SECONDS    Feed the grammar with nonsense, and keep what it fails on
   kill [--count N] [--seed S]
                   Kill real runs with SIGKILL at every kind of point, 300 times, and see each end well
+  kubernetes      Build the control plane for the tests of the provider: some ten minutes, once
   ci              Everything that CI does: tidy, test --ci, sim, features, clippy, doc, deny
 ";
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         },
+        ["kubernetes"] => kubernetes::bring(),
         ["ci"] => ci::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -67,4 +70,4 @@ fn main() -> ExitCode {
 }
 
 /// The commands that [`USAGE`] lists, for the check that the documents name no other.
-const COMMANDS: [&str; 7] = ["test", "tidy", "features", "sim", "fuzz", "kill", "ci"];
+const COMMANDS: [&str; 8] = ["test", "tidy", "features", "sim", "fuzz", "kill", "kubernetes", "ci"];

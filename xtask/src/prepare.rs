@@ -20,7 +20,7 @@ impl std::fmt::Display for Missing {
 
 /// Makes the machine ready for the tests, as far as it may: root installs packages, anybody else is told how.
 pub(crate) fn all(ci: bool) -> Vec<Missing> {
-    [postgres(ci)].into_iter().filter_map(Result::err).collect()
+    [postgres(ci), cluster(ci)].into_iter().filter_map(Result::err).collect()
 }
 
 /// The programs of PostgreSQL, for the tests that make a cluster of their own.
@@ -40,6 +40,23 @@ fn postgres(ci: bool) -> Result<(), Missing> {
         return Ok(());
     }
     Err(missing("its programs are not here, and apt-get could not bring them"))
+}
+
+/// What a test cluster needs of Debian; what is built for it is brought by [`crate::kubernetes`].
+fn cluster(ci: bool) -> Result<(), Missing> {
+    let here = || ["etcd", "openssl", "curl", "setpriv"].iter().all(|program| shell::find(program).is_some());
+    if here() {
+        return Ok(());
+    }
+    let missing = |why: &str| Missing { what: "Kubernetes", why: why.to_owned() };
+    let Some(apt) = apt(ci) else {
+        return Err(missing(
+            "on Debian, `apt-get install etcd-server openssl curl util-linux` brings its store",
+        ));
+    };
+    apt(&["update", "-q"]);
+    apt(&["install", "-q", "-y", "--no-install-recommends", "etcd-server", "openssl", "curl", "util-linux"]);
+    if here() { Ok(()) } else { Err(missing("apt-get could not bring etcd, openssl, curl and setpriv")) }
 }
 
 /// A way to run `apt-get`, where there is one: as root, or in CI with a `sudo` that asks nothing.

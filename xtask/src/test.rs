@@ -7,7 +7,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::{prepare, shell};
+use test_cluster::Cluster;
+
+use crate::{kubernetes, prepare, shell};
 
 /// What became of the tests.
 #[derive(Debug, Default, PartialEq)]
@@ -25,9 +27,23 @@ pub(crate) struct Counts {
 
 /// Prepares the machine and runs all tests.
 pub(crate) fn run(ci: bool) -> Counts {
+    // The slowest of what the tests need is built beside the compile.
+    let kubernetes = ci.then(|| std::thread::spawn(kubernetes::bring));
     let missing = prepare::all(ci);
-    let mut counts = cargo_test(ci);
+    if let Some(kubernetes) = kubernetes {
+        if !kubernetes.is_finished() {
+            shell::run(shell::cargo(&["test", "--workspace", "--no-run", "--all-features", "--locked"]));
+        }
+        let _ = kubernetes.join();
+    }
+    // One cluster for all test programs; it ends with this one, however that ends.
+    let cluster = test_cluster::start();
+    let mut counts = cargo_test(ci, cluster.as_ref().ok());
     counts.skipped.extend(missing.iter().map(ToString::to_string));
+    match cluster {
+        Ok(cluster) => counts.figures.extend(cluster.figure()),
+        Err(why) => counts.skipped.push(format!("Kubernetes: {why}")),
+    }
     if ci && !(counts.skipped.is_empty() && counts.ignored == 0) {
         eprintln!("xtask: in CI, whatever is skipped is a failure");
         counts.good = false;
@@ -35,7 +51,7 @@ pub(crate) fn run(ci: bool) -> Counts {
     counts
 }
 
-fn cargo_test(ci: bool) -> Counts {
+fn cargo_test(ci: bool, cluster: Option<&Cluster>) -> Counts {
     let mut args = vec!["test", "--workspace", "--no-fail-fast"];
     if ci {
         args.extend(["--all-features", "--locked"]);
@@ -45,6 +61,9 @@ fn cargo_test(ci: bool) -> Counts {
     if ci {
         // Tests that would skip something say so as a failure.
         command.env("CI", "true");
+    }
+    if let Some(cluster) = cluster {
+        command.env(test_cluster::JOIN, cluster.kubeconfig());
     }
     count(command)
 }

@@ -182,12 +182,12 @@ impl Engine {
                 _ if recorded.kept => {}
                 Observed::Unknown(why) => drift.push(format!("it cannot be observed: {why}")),
                 Observed::NotYet(needed) => drift.push(format!("it cannot be observed without `{needed}`")),
-                Observed::Present(_) => {
-                    let change = provider.plan(ctx, &resource, &observed).await?;
-                    if change.action != Action::Keep && !drift.contains(&change.why) {
-                        drift.push(change.why);
-                    }
-                }
+                // That it could not be made as it should be takes nothing from what was seen.
+                Observed::Present(_) => match provider.plan(ctx, &resource, &observed).await {
+                    Ok(change) if change.action == Action::Keep || drift.contains(&change.why) => {}
+                    Ok(change) => drift.push(change.why),
+                    Err(error) => drift.push(error.to_string()),
+                },
             }
             Ok((observed, drift))
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use code_core::host::Command;
 use code_core::provider::Live;
-use code_core::{Ctx, Error, ErrorKind, Result, Secret, SecretRef};
+use code_core::{Ctx, Result, Secret, SecretRef};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -13,8 +13,6 @@ use super::{error, render};
 
 /// How long one try may take.
 const ONE_TRY: Duration = Duration::from_secs(5);
-/// How long a password is, in letters: 190 bits.
-const PASSWORD_LETTERS: usize = 32;
 
 /// What came of trying to log in.
 pub(super) enum Login {
@@ -59,25 +57,6 @@ fn reason(cause: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-/// A password that needs no quoting anywhere, from the system's random numbers.
-pub(super) fn make_password() -> Result<Secret> {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut password = String::with_capacity(PASSWORD_LETTERS);
-    while password.len() < PASSWORD_LETTERS {
-        let mut bytes = [0; PASSWORD_LETTERS];
-        getrandom::fill(&mut bytes).map_err(|cause| {
-            Error::new(ErrorKind::Failed, "postgres::random", "get random numbers from the system")
-                .help("this machine gives no random numbers yet: wait a little, and try again")
-                .because(std::io::Error::other(cause.to_string()))
-        })?;
-        // 248 is four times 62: a byte above it would make some letters more likely.
-        let letters =
-            bytes.iter().filter(|byte| **byte < 248).map(|byte| LETTERS[usize::from(byte % 62)] as char);
-        password.extend(letters.take(PASSWORD_LETTERS - password.len()));
-    }
-    Ok(Secret::new(password))
-}
-
 /// Checks that a password can stand in an address as it is.
 pub(super) fn check_password(name: &SecretRef, password: &Secret) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
@@ -104,12 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_long_plain_and_never_the_same() {
-        let (one, other) = (make_password().unwrap(), make_password().unwrap());
-        assert_eq!(one.expose().len(), PASSWORD_LETTERS);
-        assert!(one.expose() != other.expose());
+    fn a_password_stands_in_an_address_as_it_is() {
         let name = SecretRef("x".into());
-        check_password(&name, &one).unwrap();
+        check_password(&name, &crate::password::make().unwrap()).unwrap();
         for bad in ["", "a b", "p@ss", "a/b", "ü"] {
             assert_eq!(check_password(&name, &Secret::new(bad)).unwrap_err().code(), "postgres::password");
         }

@@ -18,7 +18,7 @@ use code_core::{Ctx, Expr, Progress, Result, Secret, Want, kill};
 use super::config::Data;
 use super::owner::{self, Owner};
 use super::programs::{Programs, all_programs};
-use super::{connect, error, parse, render};
+use super::{error, parse, render};
 use crate::keep;
 
 pub(super) async fn observe(ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
@@ -137,7 +137,7 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
         let programs = pick(ctx, wanted.major).await?;
         let owner = owner::of_new(ctx.host())?;
         owner::open_way(&owner, &wanted.dir, ctx.state_dir())?;
-        let password = ctx.secret_or_make(&wanted.superuser_password, connect::make_password).await?;
+        let password = ctx.secret_or_make(&wanted.superuser_password, crate::password::make).await?;
         make_cluster(ctx, &wanted.dir, &programs, &owner, &password).await?;
     }
     match observe(ctx, resource, None).await? {

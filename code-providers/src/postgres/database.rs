@@ -158,7 +158,7 @@ pub(super) async fn make(ctx: &Ctx, resource: &Resource) -> Result<Live> {
     let wanted = Database::read(&want)?;
     let superuser = ctx.secret(&wanted.superuser_password).await?;
     let client = wait_for_server(ctx, &wanted, &superuser).await?;
-    let password = ctx.secret_or_make(&wanted.password, connect::make_password).await?;
+    let password = ctx.secret_or_make(&wanted.password, crate::password::make).await?;
     connect::check_password(&wanted.password, &password)?;
     let (role, database) = existing(&client, &wanted).await?;
     if !role || !lets_in(ctx, &wanted).await? {
