@@ -41,6 +41,7 @@ use tokio::sync::Mutex;
 
 use cluster::{Cluster, Way};
 pub use manifests::{objects, parse};
+pub(crate) use render::{DEPLOYMENT, label};
 
 /// The kind of the resource.
 pub const KIND: &str = "kubernetes.object";

@@ -14,7 +14,7 @@ use super::error;
 /// The label that every object of ours carries, after the custom of all tools.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label that says to which deployment an object belongs.
-pub(super) const DEPLOYMENT: &str = "code-engine.dev/deployment";
+pub(crate) const DEPLOYMENT: &str = "code-engine.dev/deployment";
 /// The annotation that says where in its deployment an object has its place.
 const ADDRESS: &str = "code-engine.dev/address";
 /// What stands in the label [`MANAGED_BY`].
@@ -63,7 +63,7 @@ pub(super) fn render(
 }
 
 /// A deployment as the value of a label: `shop.staging`, cut and told apart by a digest where that is too long.
-pub(super) fn label(deployment: &Deployment) -> String {
+pub(crate) fn label(deployment: &Deployment) -> String {
     let text = format!("{}.{}", deployment.application(), deployment.environment());
     if text.len() <= LONGEST_LABEL {
         return text;

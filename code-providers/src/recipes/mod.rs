@@ -10,10 +10,15 @@
 //! project's own recipes stand before those of [`local()`]. The recipes here are typed functions; with the
 //! feature `tera`, a project's own can be templates (`TeraRecipe`).
 
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod local;
 #[cfg(feature = "tera")]
 mod tera;
+mod uses;
 
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::kubernetes;
 pub use local::local;
 #[cfg(feature = "tera")]
 pub use tera::TeraRecipe;

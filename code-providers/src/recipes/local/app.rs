@@ -8,6 +8,7 @@ use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
 use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port, revision};
+use crate::recipes::uses::{connections, dependencies};
 
 /// How long a new process may take to become healthy where the spec does not say.
 const HEALTHY_SECONDS: u32 = 60;
@@ -121,28 +122,6 @@ fn start(component: &Component, dir: &Expr) -> Result<(Expr, Vec<String>)> {
     Ok((program, args.to_vec()))
 }
 
-/// The addresses of what it depends on: `NAME_URL` for each component that has one, and `DATABASE_URL` for
-/// the first database.
-fn connections(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
-    let mut found = Vec::new();
-    let mut database = None;
-    for on in dependencies(at).filter(|on| on.kind != Kind::Worker) {
-        if on.kind == Kind::Database && on.stopped {
-            let message =
-                format!("run `{}` while `{}`, which it uses, is stopped", at.component.name, on.name);
-            return Err(Error::new(ErrorKind::Invalid, "recipe::dependency-stopped", message)
-                .help(format!("start `{}` too, or stop both", on.name)));
-        }
-        let url = Expr::output(&At::endpoint(&on.name)?, "url");
-        if on.kind == Kind::Database {
-            database.get_or_insert(url.clone());
-        }
-        found.push((format!("{}_URL", on.name.to_ascii_uppercase().replace('-', "_")), url));
-    }
-    found.extend(database.map(|url| ("DATABASE_URL".to_owned(), url)));
-    Ok(found)
-}
-
 /// What must be there before it although it references nothing of it: a worker has no address.
 fn order(at: &At<'_>) -> Result<Vec<Address>> {
     let mut found = Vec::new();
@@ -151,11 +130,6 @@ fn order(at: &At<'_>) -> Result<Vec<Address>> {
         found.extend(processes.into_iter().map(|process| process.address));
     }
     Ok(found)
-}
-
-fn dependencies<'a>(at: &At<'a>) -> impl Iterator<Item = &'a Component> + use<'a> {
-    let spec = at.spec;
-    at.component.depends_on.iter().filter_map(|name| spec.component(name))
 }
 
 /// The stable address, and the processes to which it leads.

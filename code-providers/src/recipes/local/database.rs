@@ -76,7 +76,7 @@ fn postgresql(at: &At<'_>) -> Result<Vec<Resource>> {
 
 /// The application's name as the name of its database and role: `-` would have to be quoted everywhere, and
 /// PostgreSQL keeps some names for itself.
-fn database_name(application: &str) -> String {
+pub(in crate::recipes) fn database_name(application: &str) -> String {
     let name = application.replace('-', "_");
     let kept = ["postgres", "template0", "template1", "public", "none"].contains(&name.as_str());
     let unusual = name.starts_with("pg_") || name.starts_with(|c: char| c.is_ascii_digit());

@@ -26,6 +26,8 @@ use code_core::recipe::At;
 use code_core::spec::{Component, Spec};
 use code_core::{Recipe, Result};
 
+#[cfg(feature = "kubernetes")]
+pub(super) use database::database_name;
 pub use port::port;
 
 /// The name of a component's source that stands for the app that comes with CODE.

@@ -1,0 +1,115 @@
+//! What the platform `kubernetes` cannot give yet: refused with help, never ignored.
+
+use code_core::intent::Kind;
+use code_core::spec::Component;
+use code_core::{Error, ErrorKind, Result};
+
+/// What a person can have instead.
+const THERE_IS: &str =
+    "on `kubernetes` there are the kinds web, api and worker, and databases with the engine postgresql";
+/// The longest name: what Kubernetes adds to it is a label, too.
+const LONGEST_NAME: usize = 50;
+
+/// The error for a component that no recipe makes.
+pub(super) fn no_such_kind(component: &Component) -> Error {
+    let Component { name, kind, engine, .. } = component;
+    let engine = engine.as_ref().map(|engine| format!(" with {engine}")).unwrap_or_default();
+    unsupported(format!("make `{name}` ({kind}{engine}) on kubernetes")).help(THERE_IS)
+}
+
+/// The image of an app of which nothing is asked that cannot be given.
+///
+/// # Errors
+/// `recipe::unsupported` names the first thing that cannot be, `recipe::incomplete` where there is no image.
+pub(super) fn app(component: &Component) -> Result<&str> {
+    let worker = component.kind == Kind::Worker;
+    let listens = component.port.is_some() || component.public || component.host.is_some();
+    let two = component.replicas.min >= 2;
+    check(
+        component,
+        &[
+            (component.backups == Some(true), "be backed up", "leave `backups` out: an app keeps nothing"),
+            (
+                component.encrypted == Some(true),
+                "be encrypted at rest",
+                "leave `encrypted` out: an app keeps nothing",
+            ),
+            (component.storage.is_some(), "keep files", "leave `storage` out, and keep them in a database"),
+            (
+                component.highly_available == Some(true) && !two,
+                "be highly available",
+                "say at least two replicas",
+            ),
+            (
+                component.tls == Some(true) && component.host.is_none(),
+                "serve TLS",
+                "say its `host`: a certificate is for a name",
+            ),
+            (
+                worker && listens,
+                "have an address",
+                "leave `port`, `public` and `host` out, or make it an `api`",
+            ),
+        ],
+    )?;
+    component.image.as_deref().ok_or_else(|| {
+        let message = format!("deploy `{}` without its image", component.name);
+        Error::new(ErrorKind::Invalid, "recipe::incomplete", message).help(
+            "a cluster runs images: build one, push it where the cluster can pull it, and name it as `image`",
+        )
+    })
+}
+
+/// The port of a database of which nothing is asked that cannot be given.
+///
+/// # Errors
+/// `recipe::unsupported` names the first thing that cannot be.
+pub(super) fn database(component: &Component) -> Result<u16> {
+    if component.engine.as_deref() != Some("postgresql") {
+        return Err(no_such_kind(component));
+    }
+    let listens = component.public || component.host.is_some() || component.tls == Some(true);
+    check(
+        component,
+        &[
+            (
+                component.highly_available == Some(true),
+                "be highly available",
+                "leave it out: one server runs",
+            ),
+            (component.replicas.max > 1, "be replicated", "leave `replicas` out: one server runs"),
+            (
+                component.backups == Some(true),
+                "be backed up",
+                "leave `backups` out, and snapshot its volume yourself",
+            ),
+            (
+                component.encrypted == Some(true),
+                "be encrypted at rest",
+                "make a StorageClass that encrypts the cluster's default",
+            ),
+            (listens, "be reached from outside of the cluster", "leave `public`, `host` and `tls` out"),
+        ],
+    )?;
+    Ok(super::port(component).unwrap_or_default())
+}
+
+fn check(component: &Component, asked: &[(bool, &str, &str)]) -> Result<()> {
+    let Component { name, .. } = component;
+    let long = name.len() > LONGEST_NAME || !name.starts_with(|c: char| c.is_ascii_lowercase());
+    let everywhere = [
+        (long, "have this name", "begin it with a letter, and take at most 50"),
+        (component.schedule.is_some(), "run on a schedule", "leave `schedule` out"),
+        (component.env.contains_key("PORT"), "be told its port by `env`", "set `port`"),
+    ];
+    match everywhere.iter().chain(asked).find(|(asked, _, _)| *asked) {
+        None => Ok(()),
+        Some((_, what, help)) => {
+            Err(unsupported(format!("let `{name}` {what}: the platform kubernetes cannot")).help(*help))
+        }
+    }
+}
+
+fn unsupported(message: String) -> Error {
+    Error::new(ErrorKind::Unsupported, "recipe::unsupported", message)
+}
