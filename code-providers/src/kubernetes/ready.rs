@@ -94,7 +94,9 @@ fn deployment(spec: &Value, status: &Value) -> Ready {
         all.into_iter().find(|c| c["type"] == kind && c["status"] == is)
     };
     if let Some(condition) = failing("ReplicaFailure", "True") {
-        return Ready::Not(text(&condition["message"]));
+        let why = text(&condition["message"]);
+        // A quota may be raised, or something may end; what the namespace forbids stays forbidden.
+        return if why.contains("violates PodSecurity") { Ready::Never(why) } else { Ready::Not(why) };
     }
     if let Some(late) = failing("Progressing", "False").filter(|c| c["reason"] == "ProgressDeadlineExceeded")
     {
@@ -271,6 +273,9 @@ mod tests {
         );
         let quota = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"});
         check(deployment(json!({"observedGeneration": 2, "conditions": [quota]})), not("exceeded quota"));
+        let rights = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"});
+        let never = Ready::Never("violates PodSecurity".to_owned());
+        check(deployment(json!({"observedGeneration": 2, "conditions": [rights]})), never);
     }
 
     #[test]
