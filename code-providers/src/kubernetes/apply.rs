@@ -2,7 +2,7 @@
 //! a uid have one effect.
 
 use code_core::provider::{Action, Change, Failed, Live, Observed};
-use code_core::{Ctx, Error, Expr, Result, kill};
+use code_core::{Ctx, Error, Expr, Result};
 use serde_json::Value;
 
 use super::cluster::Cluster;
@@ -47,7 +47,6 @@ impl Kubernetes {
         let sent = render::render(&object, &secrets, ctx.deployment(), &change.resource.address)?;
         ctx.say(format!("applying {}", object.id));
         let live = send(&cluster, ctx, &object, &sent).await?;
-        kill::point("kubernetes.applied");
         let live = match wait::ready(&cluster, ctx, &object, live.clone()).await {
             Ok(live) => live,
             Err(error) => {
@@ -89,6 +88,5 @@ async fn delete(cluster: &Cluster, ctx: &Ctx, object: &Object, live: &Live) -> R
         deleted = cluster.delete(id, uid) => deleted,
     };
     deleted.map_err(|trouble| trouble.into_error(&format!("delete {id}")))?;
-    kill::point("kubernetes.deleted");
     wait::gone(cluster, ctx, id, uid).await
 }
