@@ -51,6 +51,13 @@ pub fn engine(
     for provider in providers {
         engine = engine.provider(provider);
     }
+    #[cfg(feature = "kubernetes")]
+    {
+        engine = engine.provider(Arc::new(code_providers::kubernetes::Kubernetes::default()));
+        for recipe in code_providers::recipes::kubernetes() {
+            engine = engine.recipe(recipe);
+        }
+    }
     for recipe in code_providers::recipes::local::local() {
         engine = engine.recipe(recipe);
     }

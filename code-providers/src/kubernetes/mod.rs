@@ -110,9 +110,10 @@ impl Provider for Kubernetes {
         };
         Ok(match asked.await {
             Ok(version) => Health::Ready { version: format!("Kubernetes {version}") },
-            Err(error) if error.code() == "kubernetes::no-cluster" => {
-                Health::Missing { what: error.message().to_owned(), help: error::CONNECT.to_owned() }
-            }
+            Err(error) if error.code() == "kubernetes::no-cluster" => Health::Missing {
+                what: "a Kubernetes cluster".to_owned(),
+                help: format!("{}; {}", error.message(), error::CONNECT),
+            },
             Err(error) => Health::Broken { why: error.message().to_owned(), help: error::CONNECT.to_owned() },
         })
     }

@@ -21,6 +21,8 @@ mod journal;
 mod keeper;
 mod kept;
 mod kills;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod liars;
 mod lines;
 mod load;
