@@ -91,7 +91,8 @@ pub fn cost(style: &Style, cost: Option<&Cost>) -> String {
         }
         Some(total) => format!("{label}: {total:.2} {} a month\n", cost.currency),
         None => {
-            let known: f64 = cost.items.iter().filter_map(|item| item.monthly).sum();
+            // `sum` of nothing is -0.
+            let known = cost.items.iter().filter_map(|item| item.monthly).fold(0.0, |sum, one| sum + one);
             let mut text = format!("{label}: at least {known:.2} {} a month; unknown:\n", cost.currency);
             for item in cost.items.iter().filter(|item| item.monthly.is_none()) {
                 text.push_str(&paragraph(style, 2, Tone::Warn, &format!("{}: {}", item.at, item.why)));
@@ -112,6 +113,13 @@ mod tests {
         let reports = samples::reports();
         insta::assert_snapshot!(verdicts(&WIDE, "spec", &reports, &BTreeSet::new()));
         insta::assert_snapshot!(verdicts(&NARROW, "spec", &reports, &BTreeSet::new()));
+    }
+
+    #[test]
+    fn where_no_price_is_known_it_is_at_least_nothing() {
+        let mut cost = samples::cost();
+        cost.items.iter_mut().for_each(|item| item.monthly = None);
+        assert!(super::cost(&WIDE, Some(&cost)).contains("at least 0.00 USD"));
     }
 
     #[test]
