@@ -5,17 +5,18 @@
 //!                     kwok, its stages    ──go install──▶ ~/.cache/code-ci/kwok-VERSION/{bin,stage}
 //! ```
 //!
-//! Ten minutes on two cores, so the result lies outside of the checkout and the next run finds it. The build has its
+//! Some ten minutes on two cores, so the result lies outside of the checkout and the next run finds it. The build has its
 //! own caches, which are removed with it: they grow to gigabytes.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use test_cluster::{KUBERNETES, KWOK, cache};
 
+use crate::go::Go;
 use crate::shell;
 
 /// What is built of Kubernetes.
@@ -33,16 +34,14 @@ const STAGING: &str = "api apiextensions-apiserver apimachinery apiserver cli-ru
 
 /// Builds what is not here yet; gives whether everything is here then.
 pub(crate) fn bring() -> bool {
-    let (plane, kwok) =
-        (cache().join(format!("kubernetes-{KUBERNETES}")), cache().join(format!("kwok-{KWOK}")));
-    let here = PROGRAMS.iter().all(|name| plane.join("bin").join(name).is_file())
-        && kwok.join("bin/kwok").is_file()
-        && kwok.join("stage").is_dir();
-    if here {
+    if is_here() {
         return true;
     }
     if shell::find("go").is_none() {
-        eprintln!("xtask: `go` is not here: it builds the control plane for tests, see https://go.dev/dl");
+        eprintln!(
+            "xtask: `go` is not here, and builds the control plane for tests: `apt-get install golang-go`, or see \
+             https://go.dev/dl"
+        );
         return false;
     }
     println!("xtask: building Kubernetes {KUBERNETES} and kwok {KWOK} into {}", cache().display());
@@ -50,7 +49,11 @@ pub(crate) fn bring() -> bool {
     sweep();
     // A folder of this process: two runs do not disturb each other, and the last one to finish is kept.
     let work = cache().join(format!("{WORK}{}", std::process::id()));
-    let built = build_kwok(&work, &kwok).and_then(|()| build_plane(&work, &plane));
+    let (plane, kwok) = places();
+    let built = Go::new(&work).and_then(|go| {
+        build_kwok(&go, &work, &kwok)?;
+        build_plane(&go, &work, &plane)
+    });
     let _ = fs::remove_dir_all(&work);
     let seconds = begun.elapsed().as_secs();
     match &built {
@@ -58,6 +61,19 @@ pub(crate) fn bring() -> bool {
         Err(error) => eprintln!("xtask: failed to build Kubernetes, after {seconds} s: {error}"),
     }
     built.is_ok()
+}
+
+/// Whether everything was built already.
+pub(crate) fn is_here() -> bool {
+    let (plane, kwok) = places();
+    PROGRAMS.iter().all(|name| plane.join("bin").join(name).is_file())
+        && kwok.join("bin/kwok").is_file()
+        && kwok.join("stage").is_dir()
+}
+
+/// Where the control plane and kwok lie.
+fn places() -> (PathBuf, PathBuf) {
+    (cache().join(format!("kubernetes-{KUBERNETES}")), cache().join(format!("kwok-{KWOK}")))
 }
 
 /// Removes what a killed build left: gigabytes.
@@ -71,19 +87,19 @@ fn sweep() {
     }
 }
 
-fn build_kwok(work: &Path, to: &Path) -> io::Result<()> {
+fn build_kwok(go: &Go, work: &Path, to: &Path) -> io::Result<()> {
     let dir = work.join("kwok");
     fs::create_dir_all(&dir)?;
-    let mut install = go(work, &dir, &["install", &format!("sigs.k8s.io/kwok/cmd/kwok@v{KWOK}")]);
+    let mut install = go.command(&dir, &["install", &format!("sigs.k8s.io/kwok/cmd/kwok@v{KWOK}")]);
     install.env("GOBIN", &dir);
     done(install)?;
     // Its stages come with the module: without them it plays nothing.
-    let stages = work.join(format!("mod/sigs.k8s.io/kwok@v{KWOK}/kustomize/stage"));
+    let stages = go.modules().join(format!("sigs.k8s.io/kwok@v{KWOK}/kustomize/stage"));
     copy_dir(&stages, &to.join("stage"))?;
     place(&dir.join("kwok"), &to.join("bin/kwok"))
 }
 
-fn build_plane(work: &Path, to: &Path) -> io::Result<()> {
+fn build_plane(go: &Go, work: &Path, to: &Path) -> io::Result<()> {
     let dir = work.join("plane");
     fs::create_dir_all(&dir)?;
     let minor = KUBERNETES.trim_start_matches("1.");
@@ -99,19 +115,10 @@ fn build_plane(work: &Path, to: &Path) -> io::Result<()> {
     let flags = format!("-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES}");
     for name in PROGRAMS {
         let package = format!("k8s.io/kubernetes/cmd/{name}");
-        done(go(work, &dir, &["build", "-ldflags", &flags, "-o", name, &package]))?;
+        done(go.command(&dir, &["build", "-ldflags", &flags, "-o", name, &package]))?;
         place(&dir.join(name), &to.join("bin").join(name))?;
     }
     Ok(())
-}
-
-/// A command of Go with caches of its own, that leaves the machine to whatever else runs.
-fn go(work: &Path, dir: &Path, args: &[&str]) -> Command {
-    let mut command = shell::command("nice", &["-n", "19", "go"]);
-    command.args(args).current_dir(dir);
-    command.env("GOCACHE", work.join("cache")).env("GOMODCACHE", work.join("mod"));
-    command.env("GOFLAGS", "-mod=mod -modcacherw").env("CGO_ENABLED", "0");
-    command
 }
 
 fn done(command: Command) -> io::Result<()> {

@@ -10,6 +10,7 @@
 mod ci;
 mod features;
 mod fuzz;
+mod go;
 mod kill;
 mod kubernetes;
 mod prepare;
@@ -24,8 +25,8 @@ const USAGE: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test [--ci]     Prepare what the tests need, run them all, and count
-                  (--ci: with all features; whatever is skipped is a failure)
+  test [--ci]     Prepare what the tests need, run them all with all features, and count
+                  (--ci: build what takes minutes, too; whatever is skipped is a failure)
   tidy [--fix]    Check what no compiler checks (--fix: write what can be written)
   features        Check each feature of each library by itself, and none at all
   sim [--seeds N] Play whole engines from so many seeds (10000), in release

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::shell;
+use crate::{kubernetes, shell};
 
 /// Something that was not to be had, and the tests that are skipped for it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl std::fmt::Display for Missing {
 
 /// Makes the machine ready for the tests, as far as it may: root installs packages, anybody else is told how.
 pub(crate) fn all(ci: bool) -> Vec<Missing> {
-    [postgres(ci), cluster(ci)].into_iter().filter_map(Result::err).collect()
+    [postgres(ci), cluster(ci), go(ci)].into_iter().filter_map(Result::err).collect()
 }
 
 /// The programs of PostgreSQL, for the tests that make a cluster of their own.
@@ -57,6 +57,24 @@ fn cluster(ci: bool) -> Result<(), Missing> {
     apt(&["update", "-q"]);
     apt(&["install", "-q", "-y", "--no-install-recommends", "etcd-server", "openssl", "curl", "util-linux"]);
     if here() { Ok(()) } else { Err(missing("apt-get could not bring etcd, openssl, curl and setpriv")) }
+}
+
+/// Some Go, where CI has to build the control plane; it fetches a newer one by itself.
+fn go(ci: bool) -> Result<(), Missing> {
+    if !ci || kubernetes::is_here() || shell::find("go").is_some() {
+        return Ok(());
+    }
+    if let Some(apt) = apt(ci) {
+        apt(&["update", "-q"]);
+        apt(&["install", "-q", "-y", "--no-install-recommends", "ca-certificates", "golang-go"]);
+    }
+    match shell::find("go") {
+        Some(_) => Ok(()),
+        None => Err(Missing {
+            what: "Go",
+            why: "it builds the control plane for tests, and apt-get could not bring it".to_owned(),
+        }),
+    }
 }
 
 /// A way to run `apt-get`, where there is one: as root, or in CI with a `sudo` that asks nothing.

@@ -27,9 +27,9 @@ pub(crate) struct Counts {
 
 /// Prepares the machine and runs all tests.
 pub(crate) fn run(ci: bool) -> Counts {
+    let missing = prepare::all(ci);
     // The slowest of what the tests need is built beside the compile.
     let kubernetes = ci.then(|| std::thread::spawn(kubernetes::bring));
-    let missing = prepare::all(ci);
     if let Some(kubernetes) = kubernetes {
         if !kubernetes.is_finished() {
             shell::run(shell::cargo(&["test", "--workspace", "--no-run", "--all-features", "--locked"]));
@@ -52,9 +52,9 @@ pub(crate) fn run(ci: bool) -> Counts {
 }
 
 fn cargo_test(ci: bool, cluster: Option<&Cluster>) -> Counts {
-    let mut args = vec!["test", "--workspace", "--no-fail-fast"];
+    let mut args = vec!["test", "--workspace", "--all-features", "--no-fail-fast"];
     if ci {
-        args.extend(["--all-features", "--locked"]);
+        args.push("--locked");
     }
     args.extend(["--", "--show-output"]);
     let mut command = shell::cargo(&args);
