@@ -50,11 +50,14 @@ impl Cluster {
     /// not here.
     pub fn get(what: &str) -> Option<&'static Cluster> {
         static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-        match CLUSTER.get_or_init(|| joined().map_or_else(start, Ok)) {
-            Ok(cluster) => {
-                cluster.figure().iter().for_each(|figure| println!("figure: {figure}"));
-                Some(cluster)
-            }
+        let first = || {
+            let begun = joined().map_or_else(start, Ok);
+            let figure = begun.as_ref().ok().and_then(Cluster::figure);
+            figure.iter().for_each(|figure| println!("figure: {figure}"));
+            begun
+        };
+        match CLUSTER.get_or_init(first) {
+            Ok(cluster) => Some(cluster),
             Err(why) => {
                 println!("skipped: {what}: {why}");
                 None
