@@ -11,6 +11,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, Resettable};
 use clap::error::ErrorKind;
@@ -125,6 +126,9 @@ pub struct Options {
     /// What happens when a step fails for good [default: as code.toml says, else roll-back]
     #[arg(long, global = true, env = "DEPLOY_ON_FAILURE", value_name = "WHAT", hide_short_help = true)]
     pub on_failure: Option<FailurePolicy>,
+    /// Give up after so long (30s, 10m, 1h30m): a run is stopped as by Ctrl-C, and `resume` goes on
+    #[arg(long, global = true, env = "DEPLOY_TIMEOUT", value_name = "TIME", value_parser = time_limit, hide_short_help = true)]
+    pub timeout: Option<Duration>,
     /// Confirm what is gone for good, by the name of the deployment; another name stops every change
     #[arg(long, global = true, env = "DEPLOY_CONFIRM", value_name = "NAME", add = names(Of::Deployments))]
     pub confirm: Option<String>,
@@ -140,6 +144,13 @@ pub struct Options {
     /// Where to save the plan
     #[arg(long, global = true, env = "DEPLOY_OUT", value_name = "FILE", hide_short_help = true)]
     pub out: Option<PathBuf>,
+}
+
+/// A time with its unit, as jiff reads it: `30s`, `10m`, `1h 30m`.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "a time has a number and a unit: 30s, 10m, 1h".to_owned())
 }
 
 /// A report's name says its format.
@@ -367,7 +378,7 @@ Examples:
     #[command(after_help = "\
 Ends with 0 where nothing fails; a warning is no failure. `--json` has each check with its `fix`.")]
     Doctor,
-    /// [read-only] Write a report of the last run as one HTML file
+    /// [changes] Write a report of the last run as one HTML file
     Report,
     /// [changes] Write a first spec into the project
     Init,
@@ -604,6 +615,8 @@ mod tests {
         assert!(options.yes && options.state.is_some());
         assert!(matches!(asked, Asked::Sentence(Some(text)) if text == "scale the web app to 3"));
         let (options, asked) = read(&["status", "--json", "-e", "staging"]).unwrap();
+        let (patient, _) = read(&["status", "--timeout", "1m30s"]).unwrap();
+        assert_eq!(patient.timeout, Some(Duration::from_secs(90)));
         assert!(options.json && options.environment.as_deref() == Some("staging"));
         assert!(matches!(asked, Asked::Command(Command::Status)));
         let (_, asked) = read(&["plan", "scale web to 3", "--out", "x"]).unwrap();
@@ -622,6 +635,9 @@ mod tests {
         mistake(&["plan", "--detailed-exitcode", "--nonsense"], Exit::Unexpected, "--nonsense");
         mistake(&["replay", "first"], Exit::Usage, "`latest`, or a run's number");
         mistake(&["a b", "--report-file", "x.xml"], Exit::Usage, ".json or .csv");
+        for time in ["10", "0s", "-5s", "soon"] {
+            mistake(&["a b", &format!("--timeout={time}")], Exit::Usage, "a number and a unit");
+        }
         mistake(&["a b", "c d"], Exit::Usage, "one argument");
         mistake(&[], Exit::Usage, "SENTENCE");
         mistake(&["--help"], Exit::Done, "Examples:");

@@ -41,6 +41,8 @@ use code_nlp::settings::Settings;
 use cli::{Asked, Options};
 use exit::Exit;
 use flow::doctor::Ailing;
+use flow::propose::aside;
+use interrupt::Limit;
 use place::Place;
 use progress::Feed;
 use screen::Screen;
@@ -112,7 +114,9 @@ pub fn run(args: &[OsString], own: Own) -> Exit {
             runtime.shutdown_background();
             done
         }
-        Err(error) => Err(Error::new(ErrorKind::Failed, "front::runtime", "start").because(error)),
+        Err(error) => Err(Error::new(ErrorKind::Failed, "front::runtime", "start")
+            .help("see whether this user may start more threads and open more files (`ulimit -u -n`)")
+            .because(error)),
     };
     match done {
         Ok(Exit::Done) => match screen.lost() {
@@ -173,6 +177,7 @@ async fn act(
     let (screen, host) = (Arc::clone(screen), Arc::clone(host));
     let ended = Mutex::default();
     let ailing = ailing.found;
+    let limit = Limit::begin(options.timeout, &host);
     let session = Session {
         options,
         screen,
@@ -184,11 +189,16 @@ async fn act(
         engine,
         git,
         feed,
+        limit,
         called,
         ailing,
         ended,
     };
-    let done = flow::run(&session, asked).await;
+    let done = tokio::select! {
+        biased;
+        done = aside(|| flow::run(&session, asked)) => done,
+        late = session.limit.passed() => Err(late),
+    };
     flow::verify::tell_cuts(&session);
     done
 }

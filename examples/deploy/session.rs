@@ -12,6 +12,7 @@ use code_providers::git::GitExporter;
 
 use crate::PROGRAM;
 use crate::cli::{Options, ProgressMode};
+use crate::interrupt::Limit;
 use crate::place::Place;
 use crate::progress::{Feed, View};
 use crate::screen::Screen;
@@ -39,6 +40,8 @@ pub struct Session {
     pub git: GitExporter,
     /// What the engine tells of a run.
     pub feed: Arc<Feed>,
+    /// The time that the command has.
+    pub limit: Limit,
     /// How this program was called.
     pub called: Called,
     /// What is wrong with the project, by the check of the doctor that tells it; everything else ends with it.

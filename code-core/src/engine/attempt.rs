@@ -49,7 +49,9 @@ impl Attempt {
     /// Makes the attempt: what is there in the end, or how it failed.
     pub(super) async fn make(self) -> Result<Option<Live>, Failed> {
         let Some(step) = self.plan.step(self.step) else {
-            return Err(Error::new(ErrorKind::Bug, "step::missing", "find the step in its plan").into());
+            let error = Error::new(ErrorKind::Bug, "step::missing", "find the step in its plan")
+                .help("please report it, with the output of `history --json`");
+            return Err(error.into());
         };
         let provider = self.parts.provider(&step.change.resource.kind)?;
         let change = match self.change(step, &*provider).await? {

@@ -292,7 +292,8 @@ impl Planner<'_> {
         seen: &mut Seen,
     ) -> Result<Planned> {
         let Some(recorded) = state.inventory.get(address) else {
-            return Err(Error::new(ErrorKind::Bug, "plan::inventory", format!("find `{address}`")));
+            return Err(Error::new(ErrorKind::Bug, "plan::inventory", format!("find `{address}`"))
+                .help("please report it, with the output of `history --json`"));
         };
         let provider = self.provider(&recorded.kind)?;
         let resource = recorded.resource(address).gone();

@@ -222,6 +222,7 @@ fn not_trusted(name: &str, record: Seq) -> Error {
     let message =
         format!("trust the journal of {name}: record {record} does not follow from those before it");
     Error::new(ErrorKind::Corrupt, "chain::broken", message)
+        .help("see what it is with `verify`; `journal repair` keeps everything before it")
 }
 
 /// All bytes of a file; none where it is gone.

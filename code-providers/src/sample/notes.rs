@@ -126,7 +126,8 @@ impl Notes {
                 ErrorKind::Bug,
                 "sample::database",
                 "connect to a database without a server",
-            ));
+            )
+            .help("please report it: the sample app asked SQLite for a connection"));
         };
         let mut held = client.lock().await;
         if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {

@@ -117,6 +117,8 @@ pub(super) async fn delete(path: &Path) -> Result<()> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Bug, "sqlite::thread", "finish a call of SQLite").because(error))
+        Err(Error::new(ErrorKind::Bug, "sqlite::thread", "finish a call of SQLite")
+            .help("run the same command again: the database is looked at first")
+            .because(error))
     })
 }

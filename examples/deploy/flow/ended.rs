@@ -27,7 +27,7 @@ const TAIL: usize = 20;
 /// # Errors
 /// `front::report-write` where the file of `--report-file` cannot be written.
 pub fn tell(session: &Session, finished: &Finished, took: Duration) -> Result<Exit> {
-    let exit = Exit::from(finished.outcome);
+    let exit = session.limit.exit(Exit::from(finished.outcome));
     if let Some(failure) = &finished.error {
         session.screen.note(&error::error(&session.screen.notes, session.called.program(), failure));
         session.screen.note(&log_tail(session, failure));
@@ -112,6 +112,9 @@ fn log_tail(session: &Session, failure: &Error) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(TAIL)..];
+    if tail.is_empty() {
+        return paragraph(&session.screen.notes, 0, Tone::Dim, &format!("nothing was written to {path}"));
+    }
     let head = format!("last {} lines of {path}:", tail.len());
     let mut page = paragraph(&session.screen.notes, 0, Tone::Dim, &head);
     for line in tail {

@@ -77,7 +77,7 @@ fn releases(session: &Session, spec: &Spec, unreleased: &[String]) -> Result<()>
 pub async fn catch_up(session: &Session, deployment: &Deployment) -> Result<()> {
     let cancel = CancellationToken::new();
     let work = session.engine.push(deployment, &cancel);
-    match interruptible(&session.screen, &cancel, work).await {
+    match interruptible(&session.screen, &session.limit, &cancel, work).await {
         Some(Ok(pushed)) => {
             let rows = exported(session, deployment, pushed)?;
             session.screen.page(&table(&session.screen.style, 0, &rows));
@@ -104,7 +104,7 @@ pub async fn push(session: &Session) -> Result<Exit> {
         }
         let cancel = CancellationToken::new();
         let work = session.engine.push(&deployment, &cancel);
-        let Some(pushed) = interruptible(&session.screen, &cancel, work).await else {
+        let Some(pushed) = interruptible(&session.screen, &session.limit, &cancel, work).await else {
             return Ok(Exit::Interrupted);
         };
         rows.extend(exported(session, &deployment, pushed?)?);

@@ -221,7 +221,8 @@ pub fn explain_code(session: &Session, code: Option<&str>) -> Result<Exit> {
     match code {
         Some(code) => {
             let page = explain::page(code)?;
-            session.screen.answer("explain", code, page, &json!({ "code": code, "page": page }))?;
+            let shown = render::page::page(&session.screen.style, page);
+            session.screen.answer("explain", code, &shown, &json!({ "code": code, "page": page }))?;
         }
         None => {
             let rows: Vec<_> = explain::list()
@@ -272,7 +273,11 @@ pub fn man(session: &Session) -> Result<Exit> {
     // What the short help leaves out belongs here, too.
     let command = cli::Cli::command().mut_args(|arg| arg.hide_short_help(false));
     let made = clap_mangen::Man::new(command).render(&mut page);
-    made.map_err(|error| Error::new(ErrorKind::Bug, "front::output", "make the manual page").because(error))?;
+    made.map_err(|error| {
+        Error::new(ErrorKind::Bug, "front::output", "make the manual page")
+            .help("please report it; `help COMMAND` says the same")
+            .because(error)
+    })?;
     session.screen.page(&String::from_utf8_lossy(&page));
     Ok(Exit::Done)
 }

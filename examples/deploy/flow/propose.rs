@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use code_core::checks::Approval;
 use code_core::engine::{Finished, Planned, Proposal};
@@ -256,8 +257,18 @@ pub async fn run(session: &Session, planned: &Planned, approval: Approval) -> Re
     last::note(session, &planned.plan.deployment);
     let board = Board::of(Some(&planned.plan));
     let cancel = CancellationToken::new();
-    let exit = watched(session, board, &cancel, session.engine.apply(planned, approval, &cancel)).await?;
+    let work = aside(|| session.engine.apply(planned, approval, &cancel));
+    let exit = watched(session, board, &cancel, work).await?;
     resume::at_pause(session, &planned.plan.deployment, exit).await
+}
+
+/// Something that is done, kept aside.
+pub type Aside<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Keeps aside what is to be awaited: all that a command may do is much, and the stack of a program's first thread is
+/// not. It is made in here, so that none of it lies on the stack of who awaits it.
+pub fn aside<'a, T, F: Future<Output = T> + 'a>(make: impl FnOnce() -> F) -> Aside<'a, T> {
+    Box::pin(make())
 }
 
 /// Awaits a run while it is shown, and tells how it ended.
@@ -268,16 +279,16 @@ pub async fn watched(
     session: &Session,
     board: Board,
     cancel: &CancellationToken,
-    work: impl Future<Output = Result<Finished>>,
+    work: Aside<'_, Result<Finished>>,
 ) -> Result<Exit> {
     let started = session.host.now();
     let watch =
         Watch::begin(&session.feed, &session.screen, session.view(), session.options.verbose > 0, board);
-    let finished = interruptible(&session.screen, cancel, work).await;
+    let finished = interruptible(&session.screen, &session.limit, cancel, work).await;
     watch.end();
     match finished {
         Some(Ok(finished)) => ended::tell(session, &finished, time::between(started, session.host.now())),
-        Some(Err(error)) => Err(error),
+        Some(Err(error)) => Err(session.limit.error(error)),
         None => {
             let text = format!("stopped in the middle; go on with: {}", session.called.command("resume"));
             session.screen.note(&paragraph(&session.screen.notes, 0, Tone::Warn, &text));

@@ -19,7 +19,7 @@ use crate::cli::Decide;
 use crate::exit::Exit;
 use crate::flow::consent;
 use crate::flow::edit;
-use crate::flow::propose::watched;
+use crate::flow::propose::{aside, watched};
 use crate::progress::Board;
 use crate::render::error;
 use crate::session::Session;
@@ -193,7 +193,7 @@ async fn go_on(
         return Ok(Exit::Done);
     }
     let cancel = CancellationToken::new();
-    let work = async {
+    let work = aside(|| async {
         let finished: Option<Finished> = match decision {
             Some(decision) => session.engine.decide(deployment, decision, &cancel).await?,
             None => session.engine.resume(deployment, &cancel).await?,
@@ -202,6 +202,6 @@ async fn go_on(
             Error::new(ErrorKind::Stale, "front::ended-meanwhile", "resume a run that has ended meanwhile")
                 .help("`history` tells how it ended")
         })
-    };
+    });
     watched(session, Board::of(Some(&run.plan)), &cancel, work).await
 }

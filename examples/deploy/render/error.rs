@@ -3,17 +3,20 @@
 use code_core::Error;
 
 use crate::explain;
-use crate::style::{Style, Tone, heading, paragraph};
+use crate::style::{Style, Tone, heading, paragraph, printable};
 
 /// The error as a page; `program` is how a shell calls this one.
 pub fn error(style: &Style, program: &str, error: &Error) -> String {
     let head = format!("error[{}]", error.code());
     let mut text = heading(style, Tone::Bad, &head, &format!(": failed to {}", error.message()));
     for (name, value) in error.context() {
-        for (i, line) in value.lines().enumerate() {
-            let line =
-                if i == 0 { format!("{}: {line}", name.replace('_', " ")) } else { format!("  {line}") };
-            text.push_str(&paragraph(style, 2, Tone::Plain, &line));
+        let name = name.replace('_', " ");
+        if value.contains('\n') {
+            // An excerpt with a caret, the last lines of a tool: each line as it is, at its place.
+            text.push_str(&paragraph(style, 2, Tone::Plain, &format!("{name}:")));
+            value.lines().for_each(|line| text.push_str(&format!("    {}\n", printable(line))));
+        } else {
+            text.push_str(&paragraph(style, 2, Tone::Plain, &format!("{name}: {value}")));
         }
     }
     for cause in error.causes() {
@@ -43,6 +46,7 @@ mod tests {
         Error::new(ErrorKind::Failed, "explain::unknown-code", "bind port 8080 for `web`")
             .with("port", "8080")
             .with("log", "/state/logs/run-1/step-3.1.log")
+            .with("excerpt", "25 | broken: [\n   |         ^")
             .because(std::io::Error::other("address in use\x1b[31m"))
             .help("stop what listens there (`ss -ltnp`), or give `web` another port in code.toml")
     }

@@ -6,12 +6,14 @@
 pub mod doctor;
 pub mod error;
 pub mod history;
+pub mod page;
 pub mod plan;
 pub mod spec;
 pub mod status;
 pub mod summary;
 pub mod time;
 pub mod understood;
+pub mod verb;
 pub mod verdicts;
 pub mod verified;
 

@@ -10,7 +10,7 @@ use code_core::{Address, Deployment};
 use code_monitor::Results;
 use code_monitor::results::Ended;
 
-use crate::render::time;
+use crate::render::{time, verb};
 use crate::style::{Style, Tone, cell, heading, paragraph, table};
 
 /// Where a run happens: what stands on the first line of everything that changes something.
@@ -86,16 +86,15 @@ pub fn summary(
 ) -> String {
     let deployment = &plan.deployment;
     let (word, tone) = match outcome {
-        Outcome::Succeeded if plan.spec.is_none() => ("Taken down:", Tone::Good),
-        Outcome::Succeeded => ("Deployed:", Tone::Good),
-        Outcome::RolledBack => ("Failed, and everything was taken back:", Tone::Bad),
-        Outcome::Failed => ("Failed, and not taken back:", Tone::Bad),
-        Outcome::Cancelled => ("Stopped:", Tone::Warn),
-        Outcome::Incomplete => ("Done, but for what was left out:", Tone::Warn),
-        Outcome::Superseded => ("Failed, and gone on from with an edited spec:", Tone::Warn),
-        Outcome::Paused => ("Failed, and waits for a decision:", Tone::Warn),
+        Outcome::Succeeded => (verb::past(plan, state), Tone::Good),
+        Outcome::RolledBack => ("Failed, and everything was taken back", Tone::Bad),
+        Outcome::Failed => ("Failed, and not taken back", Tone::Bad),
+        Outcome::Cancelled => ("Stopped in the middle", Tone::Warn),
+        Outcome::Incomplete => ("Done, but for what was left out", Tone::Warn),
+        Outcome::Superseded => ("Failed, and gone on from with an edited spec", Tone::Warn),
+        Outcome::Paused => ("Failed, and waits for a decision", Tone::Warn),
     };
-    let rest = format!(" {deployment}, revision {}, in {}", plan.revision, time::duration(took));
+    let rest = format!(": {deployment}, revision {}, in {}", plan.revision, time::duration(took));
     let mut text = heading(style, tone, word, &rest);
     let counts = counts(plan, results, outcome);
     if !counts.is_empty() {

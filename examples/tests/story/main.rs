@@ -13,6 +13,7 @@ mod changes;
 mod completions;
 mod consent;
 mod doctor;
+mod exits;
 mod exports;
 mod failing;
 mod gate;

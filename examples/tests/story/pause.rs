@@ -71,7 +71,7 @@ fn a_paused_run_is_tried_again_when_what_failed_is_mended() {
 
     open(&world);
     let done = world.ok(&["resume", "--retry"]);
-    assert!(done.out.contains("Deployed:"), "{done}");
+    assert!(done.out.contains("Updated:"), "{done}");
     assert_eq!(serves(&url), "two");
     let history = world.ok(&["history", "--full"]);
     assert!(history.out.contains("to try again what failed"), "{history}");
@@ -121,7 +121,7 @@ fn a_step_is_left_out_and_the_rest_goes_on() {
     assert_eq!(of_type(&paused, "finished")[0]["data"]["outcome"], "paused");
 
     let done = world.fails(&["resume", "--skip", &step], 14, "left out");
-    assert!(!done.out.contains("Deployed:"), "{done}");
+    assert!(!done.out.contains("Updated:"), "{done}");
     assert_eq!(serves(&world.url()), "one");
 }
 
@@ -172,7 +172,7 @@ fn an_edited_spec_goes_on_in_the_place_of_the_paused_run() {
     assert_eq!(serves(&url), "one");
 
     let done = world.ok(&[&edited[..], &["--yes"]].concat());
-    assert!(done.out.contains("Deployed:"), "{done}");
+    assert!(done.out.contains("Updated:"), "{done}");
     assert_eq!((serves(&url), world.processes().len()), ("two".to_owned(), 1));
     let history = world.ok(&["history", "--full"]);
     for text in ["run 2 failed, and was gone on from with an edited spec", "in the place of run 2"] {

@@ -79,7 +79,7 @@ fn pages(tree: &Tree) -> impl Iterator<Item = (String, &File)> {
     tree.files.iter().filter_map(move |file| Some((page(file)?, file)))
 }
 
-fn path(code: &str) -> String {
+pub(super) fn path(code: &str) -> String {
     format!("docs/errors/{}.md", code.replace("::", "/"))
 }
 
@@ -99,7 +99,7 @@ fn codes(tree: &Tree) -> BTreeMap<String, String> {
 }
 
 /// The string literals of a line that are codes: `"room::what-happened"`.
-fn codes_in(line: &str) -> BTreeSet<String> {
+pub(super) fn codes_in(line: &str) -> BTreeSet<String> {
     let word = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_lowercase())
             && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')

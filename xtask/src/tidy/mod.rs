@@ -4,6 +4,7 @@ mod api;
 mod crates;
 mod documents;
 mod errors;
+mod hints;
 mod source;
 
 use std::fs;
@@ -21,9 +22,10 @@ pub(crate) fn run(fix: bool) -> bool {
         errors::write_index(&tree);
     }
     let tree = Tree::read(shell::root());
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 5] = [
         ("source", source::check),
         ("errors", errors::check),
+        ("hints", hints::check),
         ("documents", documents::check),
         ("crates", crates::check),
     ];
