@@ -73,6 +73,8 @@ pub struct Command {
     pub user: Option<(u32, u32)>,
     /// The longest that it may take.
     pub timeout: Option<Duration>,
+    /// How long it has after the interrupt to end by itself, where that is not what the host gives to all.
+    pub grace: Option<Duration>,
     /// What must live as long as it and all that it starts; at most two.
     pub ties: Vec<Tie>,
 }
@@ -188,6 +190,13 @@ impl Command {
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Command {
         self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// With its own time between the interrupt and the end.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Command {
+        self.grace = Some(grace);
         self
     }
 

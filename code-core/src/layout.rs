@@ -6,6 +6,8 @@
 //!      /secrets/                       encrypted secrets and their key
 //!      /releases/DIGEST/               content-addressed snapshots of what runs
 //!      /data/shop@staging/db/          what must never be lost
+//!      /terraform/shop@staging/        what Terraform knows of its roots: their states
+//!      /cache/                         what can be made again at any time
 //!      /logs/shop@staging/web.r2.0.log what deployed processes write
 //!      /logs/shop@staging/run-7/       what each step of a run wrote
 //!      /git/shop@staging.git           what was rolled out, as commits
@@ -14,7 +16,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Deployment, Digest, RunId, StepId};
+use crate::{Address, Deployment, Digest, RunId, StepId};
 
 /// The places in a state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,16 @@ impl Layout {
     /// The data of a component.
     pub fn data(&self, deployment: &Deployment, component: &str) -> PathBuf {
         self.0.join("data").join(Layout::slug(deployment)).join(component)
+    }
+
+    /// The state of a Terraform root.
+    pub fn terraform(&self, deployment: &Deployment, root: &Address) -> PathBuf {
+        self.0.join("terraform").join(Layout::slug(deployment)).join(root.as_str())
+    }
+
+    /// What can be made again at any time, by the name of whoever makes it.
+    pub fn cache(&self, of: &str) -> PathBuf {
+        self.0.join("cache").join(of)
     }
 
     /// Where a deployment's processes and runs write their logs.

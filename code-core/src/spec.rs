@@ -152,6 +152,31 @@ pub struct Component {
     /// Counts the restarts that were asked for: another number is another process.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restarts: u32,
+    /// How the root in `source` is applied, where `engine` is `opentofu` or `terraform`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terraform: Option<Root>,
+}
+
+/// The tools that apply roots, as `engine` names them, the preferred one first.
+pub const ROOT_ENGINES: [&str; 2] = ["opentofu", "terraform"];
+
+/// How a root of OpenTofu or Terraform is applied.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// The directory of the root inside of `source`; `source` itself where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The workspace; `default` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// The root's variables: texts, numbers, yes or no, lists of those, and maps. In a text, `${NAME.OUTPUT}` is
+    /// the output of another component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Value>,
+    /// The names of sensitive outputs that others may use: each is kept as a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_outputs: Vec<String>,
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -188,7 +213,13 @@ impl Component {
             depends_on: Vec::new(),
             stopped: false,
             restarts: 0,
+            terraform: None,
         }
+    }
+
+    /// Whether it is a root of OpenTofu or Terraform.
+    pub fn is_root(&self) -> bool {
+        self.engine.as_deref().is_some_and(|engine| ROOT_ENGINES.contains(&engine))
     }
 }
 
@@ -386,10 +417,32 @@ impl Component {
                 return bad("the command", "give a program and its arguments as a list, without NUL bytes");
             }
         }
+        if let Some(root) = &self.terraform {
+            if !self.is_root() {
+                return bad("`terraform`", "leave `engine` out, or make it `opentofu` or `terraform`");
+            }
+            if !root.variables.values().all(is_simple) {
+                return bad(
+                    "the variables",
+                    "a list has texts, numbers, and yes or no in it; what is deeper goes into a `*.auto.tfvars` \
+                     file of the root",
+                );
+            }
+        }
         if self.health.as_ref().is_some_and(|h| h.path.as_deref().is_some_and(|p| !p.starts_with('/'))) {
             return bad("the health path", "begin it with `/`");
         }
         Ok(())
+    }
+}
+
+/// Whether each list in a value is one of plain values: then each of its leaves has one place.
+fn is_simple(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(|item| !item.is_array() && !item.is_object()),
+        Value::Object(map) => !map.is_empty() && map.values().all(is_simple),
+        Value::Null => false,
+        _ => true,
     }
 }
 

@@ -19,6 +19,8 @@ pub mod release;
 pub mod sample;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "terraform")]
+pub mod terraform;
 #[cfg(any(feature = "postgres", feature = "process"))]
 mod users;
 

@@ -358,6 +358,14 @@ Examples:
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// [destructive] Break the lock of a Terraform root that nobody holds any more
+    Unlock {
+        /// The component
+        #[arg(add = names(Of::Components))]
+        component: String,
+        /// The lock's id, as the error `terraform::lock-held` names it
+        id: String,
+    },
     /// [destructive] Remove old releases that no rollback needs; data and what runs stay
     #[command(after_help = "\
 Examples:

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use code_core::engine::EngineBuilder;
 use code_core::local::LocalStore;
@@ -10,6 +11,7 @@ use code_nlp::settings::Settings;
 use code_providers::git::{GitExporter, Place};
 use code_providers::postgres::Postgres;
 use code_providers::sqlite::Sqlite;
+use code_providers::terraform::{self, Terraform};
 use code_providers::{ProcessProvider, ReleaseProvider};
 use code_security::{CostScanner, LocalSecrets, RegoScanner};
 
@@ -42,15 +44,17 @@ pub fn engine(
         .scanner(Arc::new(rego))
         .scanner(Arc::new(CostScanner))
         .sink(feed);
-    let providers: [Arc<dyn Provider>; 4] = [
+    let providers: [Arc<dyn Provider>; 5] = [
         Arc::new(ReleaseProvider::new()),
         Arc::new(ProcessProvider::new()),
         Arc::new(Postgres::default()),
         Arc::new(Sqlite::default()),
+        Arc::new(Terraform::new(terraform(project, settings))),
     ];
     for provider in providers {
         engine = engine.provider(provider);
     }
+    engine = engine.recipe(code_providers::recipes::terraform());
     #[cfg(feature = "kubernetes")]
     {
         engine = engine.provider(Arc::new(code_providers::kubernetes::Kubernetes::default()));
@@ -62,6 +66,20 @@ pub fn engine(
         engine = engine.recipe(recipe);
     }
     engine.build()
+}
+
+/// How roots are applied, as the settings say; a mirror is relative to the project.
+pub fn terraform(project: &Path, settings: &Settings) -> terraform::Settings {
+    let said = &settings.terraform;
+    let mut roots = terraform::Settings {
+        mirror: said.mirror.as_ref().map(|mirror| project.join(mirror)),
+        hand_on: said.environment.clone(),
+        ..terraform::Settings::default()
+    };
+    if let Some(seconds) = said.lock_timeout_seconds {
+        roots.lock_timeout = Duration::from_secs(seconds.into());
+    }
+    roots
 }
 
 /// Where revisions are committed: as the option says, else the settings, else to a repository of each

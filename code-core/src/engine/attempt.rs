@@ -179,6 +179,10 @@ enum Next {
 /// The surroundings of a step: its own key, and only the secrets that it names.
 pub(super) fn surroundings(base: &Ctx, plan: &Plan, step: &Step, undo: bool, resource: &Resource) -> Ctx {
     let mut secrets = resource.want.as_ref().map(crate::Want::secrets).unwrap_or_default();
+    if undo {
+        // Taking away what was made may need what it was made with.
+        secrets.extend(step.change.resource.want.as_ref().map(crate::Want::secrets).unwrap_or_default());
+    }
     if let Some(prior) = &step.change.prior {
         secrets.extend(prior.was.secrets());
         for value in prior.outputs.values() {

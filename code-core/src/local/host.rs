@@ -87,7 +87,8 @@ impl Host for LocalHost {
             let found = which(&command.program.to_string_lossy(), &path.unwrap_or_default());
             command.program = found.ok_or_else(|| host::no_program(&command.program))?;
         }
-        command::run(command, inherited, self.grace, cancel, on_line).await
+        let grace = command.grace.unwrap_or(self.grace);
+        command::run(command, inherited, grace, cancel, on_line).await
     }
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {

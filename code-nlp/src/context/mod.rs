@@ -33,6 +33,8 @@ pub struct Context {
     /// Further projects, by the `source` that names them in a request, the settings or a spec file: see
     /// [`sources`](crate::resolve::sources).
     pub sources: BTreeMap<String, Project>,
+    /// Directories with `*.tf` files, by the `source` that names them, or would.
+    pub roots: BTreeMap<String, String>,
     /// The project's settings; empty where it has none.
     pub settings: Settings,
     /// What was deployed before, from the journals.

@@ -1,5 +1,7 @@
 //! Fills in what was not said of a component, layer under layer, each value with its origin.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use code_core::diagnostic::Note;
 use code_core::intent::{Kind, Platform};
 use code_core::spec::Origin;
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use super::act::Scene;
 use super::draft::{Draft, Fields};
-use super::{SAMPLE, database, files, needs, pick, port};
+use super::{SAMPLE, database, files, needs, pick, port, root};
 
 /// A component that an intent is about.
 #[derive(Debug)]
@@ -56,7 +58,8 @@ pub(super) fn fill_all(
     update: bool,
     scene: &mut Scene<'_>,
 ) -> Result<()> {
-    let mut parts = std::collections::VecDeque::from(parts);
+    let mut taken: BTreeSet<usize> = parts.iter().map(|part| part.index).collect();
+    let mut parts = VecDeque::from(parts);
     let mut count = 0;
     while let Some(part) = parts.pop_front() {
         count += 1;
@@ -73,13 +76,19 @@ pub(super) fn fill_all(
         let at = At { base: base.as_ref(), update, platform, taken: &others };
         let fields = fill(said, &at, scene)?;
         for need in fields.needs() {
-            if draft.index(&need).is_some() {
+            if let Some(index) = draft.index(&need) {
+                // What stands on a root is brought up to date with it.
+                if root::is_root(&draft.components[index]) && taken.insert(index) {
+                    parts.push_back(Part::unsaid(index, draft));
+                }
                 continue;
             }
             if !needs::add_from_settings(&need, draft, scene) {
                 return Err(pick::unknown_component(&need, draft, &scene.place.deployment.to_string()));
             }
-            parts.push_back(Part::unsaid(draft.components.len() - 1, draft));
+            let index = draft.components.len() - 1;
+            taken.insert(index);
+            parts.push_back(Part::unsaid(index, draft));
         }
         draft.components[part.index] = fields;
     }
@@ -118,10 +127,13 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
         }
         under(&mut fields, before);
     }
-    if kind == "database" {
+    let is_root = root::is_root(&fields);
+    if kind == "database" && !is_root {
         database::choose(&mut fields, at, scene)?;
     }
-    if (runs_code(&kind) || kind == "static_site") && !fields.has("/image") {
+    if is_root {
+        root::files(&mut fields, scene)?;
+    } else if (runs_code(&kind) || kind == "static_site") && !fields.has("/image") {
         files::files(&mut fields, at, scene)?;
     }
     if let Some(base) = at.base {
@@ -138,10 +150,14 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     } else {
         remember(&mut fields, scene);
     }
-    if kind == "database" {
-        database::settle(&mut fields, at, scene)?;
+    if is_root {
+        root::tool(&mut fields, scene);
+    } else {
+        if kind == "database" {
+            database::settle(&mut fields, at, scene)?;
+        }
+        port::port(&mut fields, at, scene)?;
     }
-    port::port(&mut fields, at, scene)?;
     fields.fill("/replicas/min", 1, Origin::default("one is enough until more is asked for"));
     fields.fill("/replicas/max", 1, Origin::default("one is enough until more is asked for"));
     align_replicas(&mut fields);
@@ -151,7 +167,7 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     if fields.text("/source") == Some(SAMPLE) {
         fields.fill("/health/path", SAMPLE_HEALTH, Origin::default("the sample app's own check"));
     }
-    if matches!(kind.as_str(), "web" | "api") {
+    if matches!(kind.as_str(), "web" | "api") && !is_root {
         let why = "long enough for most apps to start";
         fields.fill("/health/timeout_seconds", HEALTH_TIMEOUT_SECONDS, Origin::default(why));
     }

@@ -30,6 +30,7 @@ mod port;
 mod promote;
 #[cfg(test)]
 mod properties;
+mod root;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -179,6 +180,11 @@ pub fn sources(parsed: &Parsed, settings: &crate::settings::Settings) -> Vec<Str
     all.sort();
     all.dedup();
     all
+}
+
+/// The paths at which roots of OpenTofu and Terraform are looked for, beside those that are named.
+pub fn usual_roots() -> impl Iterator<Item = &'static str> {
+    root::USUAL.into_iter()
 }
 
 /// A deployment whose spec is being changed.

@@ -60,6 +60,9 @@ pub struct Settings {
     /// The repository to which revisions are committed: a directory, relative to this file, or an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
+    /// How OpenTofu and Terraform are run on this machine.
+    #[serde(skip_serializing_if = "Terraform::is_empty")]
+    pub terraform: Terraform,
     /// Directories of further policies, relative to this file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
@@ -111,6 +114,28 @@ pub struct Environment {
     /// What components are here, where that differs from `components` of the whole project.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub components: BTreeMap<String, PartSettings>,
+}
+
+/// How OpenTofu and Terraform are run on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Terraform {
+    /// A directory with providers in the layout that `tofu providers mirror` writes, relative to this file: nothing
+    /// is fetched from elsewhere then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// The names of environment variables that the tool sees, for the credentials of its providers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<String>,
+    /// How long an apply waits for a lock that somebody else holds, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_timeout_seconds: Option<u32>,
+}
+
+impl Terraform {
+    fn is_empty(&self) -> bool {
+        *self == Terraform::default()
+    }
 }
 
 /// What an environment may cost.

@@ -84,6 +84,9 @@ macro_rules! part_fields {
             /// The names of the components that it needs.
             #[serde(default, skip_serializing_if = "Vec::is_empty")]
             pub depends_on: Vec<String>,
+            /// How the root in `source` is applied, by OpenTofu or Terraform.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub terraform: Option<code_core::spec::Root>,
         }
     };
 }

@@ -4,6 +4,7 @@
 //! Component ──Recipe──▶ Resources ──references──▶ edges of the plan
 //!  web, api, worker      release, process…, route
 //!  database              data, server, endpoint
+//!  any, by a root         release, endpoint (a `terraform.root`)
 //! ```
 //!
 //! A recipe is pure. The engine takes the first one that [makes](code_core::Recipe::makes) a component, so a
@@ -13,8 +14,11 @@
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod local;
+mod refer;
 #[cfg(feature = "tera")]
 mod tera;
+#[cfg(feature = "terraform")]
+mod terraform;
 mod uses;
 
 #[cfg(feature = "kubernetes")]
@@ -22,3 +26,5 @@ pub use kubernetes::kubernetes;
 pub use local::local;
 #[cfg(feature = "tera")]
 pub use tera::TeraRecipe;
+#[cfg(feature = "terraform")]
+pub use terraform::terraform;

@@ -10,7 +10,9 @@ use code_core::{Error, ErrorKind, Expr, Result};
 pub(super) fn connections(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
     let mut found = Vec::new();
     let mut database = None;
-    for on in dependencies(at).filter(|on| on.kind != Kind::Worker) {
+    // A root has the outputs that it has: they are named in `env`, but for a database's.
+    let has_url = |on: &&Component| on.kind != Kind::Worker && (!on.is_root() || on.kind == Kind::Database);
+    for on in dependencies(at).filter(has_url) {
         if on.kind == Kind::Database && on.stopped && !at.component.stopped {
             let message =
                 format!("run `{}` while `{}`, which it uses, is stopped", at.component.name, on.name);

@@ -31,6 +31,8 @@ use code_core::provider::{
 };
 use code_core::{Ctx, Digest, Error, ErrorKind, Expr, Layout, Progress, Provider, Result, Want, kill};
 
+#[cfg(feature = "terraform")]
+pub(crate) use snapshot::copy as copy_files;
 pub use snapshot::{MOST_BYTES, MOST_FILES, SKIPPED, source_digest};
 
 use crate::recipes::local::{SAMPLE, SAMPLE_PROGRAM};

@@ -14,7 +14,8 @@ use code_core::{Digest, Error, ErrorKind, Result};
 use ignore::WalkBuilder;
 
 /// Directories that are never part of a release: histories, states, and what a build makes again.
-pub const SKIPPED: [&str; 6] = [".git", ".code", "target", "node_modules", "__pycache__", ".venv"];
+pub const SKIPPED: [&str; 7] =
+    [".git", ".code", "target", "node_modules", "__pycache__", ".venv", ".terraform"];
 /// The most files that a release may have.
 pub const MOST_FILES: usize = 200_000;
 /// The most bytes that a release may have: 2 GiB.
@@ -40,7 +41,7 @@ pub fn source_digest(dir: &Path, build: Option<&[String]>, start: Option<&[Strin
 
 /// Copies the files of a project, and gives the digest of what was copied: what changed since the digest was
 /// taken, or changes while it is copied, makes another one. `each` is told of each file, and may stop it.
-pub(super) fn copy(
+pub(crate) fn copy(
     from: &Path,
     to: &Path,
     build: Option<&[String]>,

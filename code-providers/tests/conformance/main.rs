@@ -10,6 +10,8 @@ mod app;
 mod files;
 mod postgres;
 mod process;
+#[cfg(feature = "terraform")]
+mod terraform;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,10 @@ fn main() -> ExitCode {
     let mut suite = process::process().and(process::route()).and(files::release()).and(files::sqlite());
     if postgres::is_here() {
         suite = suite.and(postgres::data()).and(postgres::database());
+    }
+    #[cfg(feature = "terraform")]
+    for tool in terraform::tools() {
+        suite = suite.and(terraform::root(tool));
     }
     let code = suite.main();
     postgres::stop();

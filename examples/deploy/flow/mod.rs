@@ -18,6 +18,7 @@ pub mod resume;
 pub mod runs;
 pub mod saved;
 pub mod sentence;
+pub mod unlock;
 pub mod verify;
 
 use code_core::Result;
@@ -63,6 +64,7 @@ pub async fn run(session: &Session, asked: Asked) -> Result<Exit> {
         Command::Rollback { to } => change::rollback(session, to).await,
         Command::Resume { decide, .. } => resume::resume(session, &decide).await,
         Command::Push => git::push(session).await,
+        Command::Unlock { component, id } => unlock::unlock(session, &component, &id).await,
         Command::Connect { component, args } => connect::connect(session, &component, &args).await,
         Command::Explain { code } => look::explain_code(session, code.as_deref()),
         Command::Prune { keep } => prune::prune(session, keep).await,

@@ -10,8 +10,11 @@ use code_core::plan::Rollback;
 use code_core::request::{MAX_REQUEST_BYTES, Request};
 use code_core::{Error, ErrorKind, Result};
 use code_nlp::context::{Context, History, Machine, Options, Project};
-use code_nlp::resolve::{Ask, Change, Filter, Resolution, resolve, resolve_spec, sources, spec_sources};
+use code_nlp::resolve::{
+    Ask, Change, Filter, Resolution, resolve, resolve_spec, sources, spec_sources, usual_roots,
+};
 use code_nlp::spec_file::{MAX_SPEC_BYTES, read_spec};
+use code_providers::terraform::{Flavour, has_root};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -214,11 +217,7 @@ pub fn ruled(session: &Session, mut proposal: Proposal) -> Proposal {
 }
 
 /// What the words are read against.
-pub(super) async fn context(
-    session: &Session,
-    sources: BTreeMap<String, Project>,
-    history: History,
-) -> Result<Context> {
+pub(super) async fn context(session: &Session, named: Named, history: History) -> Result<Context> {
     let project = &session.place.project;
     let own = Project::read(project)?;
     let mut context = Context {
@@ -232,11 +231,14 @@ pub(super) async fn context(
             project: session.options.project.is_some(),
             dry_run: session.screen.dry_run,
         },
-        sources,
+        sources: named.projects,
+        roots: named.roots,
         ..Context::default()
     };
+    let tools = Flavour::ALL.map(|tool| tool.program().to_owned());
+    let projects = own.iter().chain(context.sources.values());
     let programs: BTreeSet<String> =
-        own.iter().chain(context.sources.values()).flat_map(|project| project.programs.clone()).collect();
+        projects.flat_map(|project| project.programs.clone()).chain(tools).collect();
     context.machine = Machine { user: session.user(), ..machine::machine(&*session.host, &programs).await };
     context.project = own;
     Ok(context)
@@ -248,12 +250,26 @@ pub(super) fn for_goal(mut context: Context, goal: &Goal) -> Context {
     context
 }
 
-/// The projects that are named by paths relative to a directory.
-pub(super) fn projects(from: &Path, named: Vec<String>) -> Result<BTreeMap<String, Project>> {
-    let mut found = BTreeMap::new();
+/// What is named by paths.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    projects: BTreeMap<String, Project>,
+    roots: BTreeMap<String, String>,
+}
+
+/// The projects and roots that are named by paths relative to a directory, and the roots at the usual ones.
+pub(super) fn projects(from: &Path, named: Vec<String>) -> Result<Named> {
+    let mut found = Named::default();
+    for source in usual_roots().map(str::to_owned).chain(named.iter().cloned()) {
+        let dir = from.join(&source);
+        if has_root(&dir) {
+            let dir = dir.canonicalize().unwrap_or(dir);
+            found.roots.insert(source, dir.display().to_string());
+        }
+    }
     for source in named {
         if let Some(project) = Project::read(&from.join(&source))? {
-            found.insert(source, project);
+            found.projects.insert(source, project);
         }
     }
     Ok(found)

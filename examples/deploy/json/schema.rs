@@ -122,6 +122,7 @@ fn answers(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ("finished", finished),
         ("error", error),
         ("init", object(&[("path", text()), ("command", text())], &[])),
+        ("unlock", object(&[("address", text()), ("lock", text())], &[])),
         ("report", object(&[("path", text())], &[])),
         ("status", list(status(&mut of))),
         (

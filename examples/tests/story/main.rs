@@ -40,6 +40,7 @@ mod schema;
 mod secrets;
 mod steps;
 mod terminal;
+mod terraform;
 mod two_holders;
 mod views;
 mod world;

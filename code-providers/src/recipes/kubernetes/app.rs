@@ -9,6 +9,7 @@ use code_core::{Address, Result};
 use serde_json::{Value, json};
 
 use super::{account, host, limits, network, object, pod, port, service};
+use crate::recipes::refer;
 use crate::recipes::uses::{connections, dependencies};
 
 /// How long a new pod may take to start where the spec does not say, in seconds.
@@ -21,7 +22,10 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     let mut resources = vec![account(at)?, network::policy(at)?];
     resources.extend(uses(at)?);
     let mut needs: Vec<Address> = resources.iter().map(|resource| resource.address.clone()).collect();
-    let waits = dependencies(at).filter(|other| port(other).is_none());
+    for root in dependencies(at).filter(|other| other.is_root()) {
+        needs.push(At::endpoint(&root.name)?);
+    }
+    let waits = dependencies(at).filter(|other| port(other).is_none() && !other.is_root());
     for other in waits {
         needs.push(At { component: other, ..*at }.address("deployment")?);
     }
@@ -43,9 +47,15 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     Ok(resources)
 }
 
-/// The addresses of what it uses, in a Secret: some have a password in them.
+/// The addresses of what it uses, and what else it is told of others, in a Secret: some have a password in them.
 fn uses(at: &At<'_>) -> Result<Option<Resource>> {
-    let connections = connections(at)?;
+    let mut connections = connections(at)?;
+    for (name, value) in &at.component.env {
+        let value = refer::text(at, value)?;
+        if !value.is_bound() {
+            connections.push((name.clone(), value));
+        }
+    }
     if connections.is_empty() {
         return Ok(None);
     }
@@ -99,7 +109,9 @@ fn env(at: &At<'_>) -> Value {
         ("CODE_COMPONENT", me.name.clone()),
     ]);
     all.extend(port(me).map(|port| ("PORT", port.to_string())));
-    all.extend(me.env.iter().map(|(name, value)| (name.as_str(), pod::verbatim(value))));
+    // What another component gives comes from the Secret.
+    let known = |value: &str| refer::text(at, value).ok()?.known().map(|value| plain(&value));
+    all.extend(me.env.iter().filter_map(|(name, value)| Some((name.as_str(), pod::verbatim(&known(value)?)))));
     all.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
 }
 

@@ -8,6 +8,7 @@ use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
 use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port, revision};
+use crate::recipes::refer;
 use crate::recipes::uses::{connections, dependencies};
 
 /// How long a new process may take to become healthy where the spec does not say.
@@ -89,7 +90,7 @@ fn process(at: &At<'_>) -> Result<Want> {
         want = want.with(&format!("env.{name}"), value);
     }
     for (name, value) in &component.env {
-        want = want.with(&format!("env.{name}"), value.clone());
+        want = want.with(&format!("env.{name}"), refer::text(at, value)?);
     }
     Ok(want)
 }
@@ -122,10 +123,14 @@ fn start(component: &Component, dir: &Expr) -> Result<(Expr, Vec<String>)> {
     Ok((program, args.to_vec()))
 }
 
-/// What must be there before it although it references nothing of it: a worker has no address.
+/// What must be there before it although it references nothing of it: a worker has no address, and of a root it
+/// may need no output.
 fn order(at: &At<'_>) -> Result<Vec<Address>> {
     let mut found = Vec::new();
-    for on in dependencies(at).filter(|on| on.kind == Kind::Worker) {
+    for root in dependencies(at).filter(|on| on.is_root()) {
+        found.push(At::endpoint(&root.name)?);
+    }
+    for on in dependencies(at).filter(|on| on.kind == Kind::Worker && !on.is_root()) {
         let processes = processes(&At { component: on, ..*at })?;
         found.extend(processes.into_iter().map(|process| process.address));
     }

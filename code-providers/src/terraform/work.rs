@@ -1,0 +1,354 @@
+//! A working copy of a root, made ready, and the plans that are made in it.
+//!
+//! ```text
+//! project ─┐ copy, and the digest must be      STATE/cache/terraform/cli-HASH.tfrc   the tool's settings
+//! release ─┴ what was judged ────────────────▶               /copies/ROOT/KEY/      the files, after `init`
+//!                                                            /plans/ROOT/KEY.tfplan what `plan` saved
+//!                                                                       KEY.json    what it does, and its digest
+//! ```
+//!
+//! A KEY is the digest of all that the copy, or the plan, was made from: the same again is found, and something
+//! else never is. All of it can be deleted at any time. A plan holds the values of variables and of the state, also
+//! the sensitive ones, in plain, as a state does: the directories are their user's only.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use code_core::provider::Action;
+use code_core::{Ctx, Digest, Layout, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::config::{Root, Settings, Variable};
+use super::error::{self, Call};
+use super::parse::{Planned, State};
+use super::place::{Place, private_dir, private_file};
+use super::render;
+use super::tool::{Runner, Tool};
+
+/// How many copies and plans of one root are kept: those of this revision, of the last, and of what is tried.
+const KEPT: usize = 4;
+/// The file in which a root's choice of providers lies.
+const PROVIDER_LOCK: &str = ".terraform.lock.hcl";
+
+/// A tool in a working copy that is ready.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) runner: Runner<'a>,
+    pub(super) place: Place,
+    key: Digest,
+    /// Whether the state lies in the place, because the root says nothing else.
+    is_local: bool,
+    plans: PathBuf,
+}
+
+/// A saved plan.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) planned: Planned,
+    pub(super) name: PlanName,
+}
+
+/// What a change remembers of its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PlanName {
+    /// Of all that it was made from.
+    pub(super) key: Digest,
+    /// Of all that it does.
+    pub(super) does: Digest,
+}
+
+/// What lies beside a saved plan, so that applying it need not ask once more what it does.
+#[derive(Debug, Serialize, Deserialize)]
+struct Beside {
+    does: Digest,
+    bytes: Digest,
+    changes: Vec<(String, Action)>,
+    provisioned: BTreeSet<String>,
+}
+
+/// A plan to apply.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) file: PathBuf,
+    /// What it does with each resource.
+    pub(super) changes: Vec<(String, Action)>,
+    /// Those that it makes and that have provisioners.
+    pub(super) provisioned: BTreeSet<String>,
+}
+
+/// Whether a directory has files of a root, in it or at most two levels below.
+pub fn has_root(dir: &Path) -> bool {
+    has_files(dir, 2)
+}
+
+fn has_files(dir: &Path, depth: u32) -> bool {
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        is_root_file(&name) && !is_dir
+            || is_dir && depth > 0 && !name.starts_with('.') && has_files(&entry.path(), depth - 1)
+    })
+}
+
+/// Whether a file of this name is read as a part of a root.
+pub(super) fn is_root_file(name: &str) -> bool {
+    [".tf", ".tofu", ".tf.json", ".tofu.json"].iter().any(|end| name.ends_with(end))
+}
+
+/// A working copy of the root, ready for the tool.
+pub(super) async fn ready<'a>(
+    ctx: &'a Ctx,
+    settings: &'a Settings,
+    tool: &'a Tool,
+    root: &'a Root,
+    place: &Place,
+) -> Result<Work<'a>> {
+    let cache = Layout::new(ctx.state_dir()).cache("terraform");
+    let cli = cli_config(settings, &cache)?;
+    let chosen = fs::read(place.dir.join(PROVIDER_LOCK)).ok();
+    let key = Digest::of_parts([
+        root.digest.as_bytes().as_slice(),
+        root.path.as_os_str().as_encoded_bytes(),
+        tool.program.as_os_str().as_encoded_bytes(),
+        tool.version.as_bytes(),
+        cli.as_os_str().as_encoded_bytes(),
+        root.workspace.as_bytes(),
+        Digest::of_json(&root.env).as_bytes(),
+        chosen.as_deref().unwrap_or_default(),
+    ]);
+    let of_root = Digest::of(place.dir.as_os_str().as_encoded_bytes()).short();
+    let copies = cache.join("copies").join(&of_root);
+    let plans = cache.join("plans").join(&of_root);
+    let copy = copies.join(key.to_string());
+    let work = |copy: &Path| {
+        let dir = copy.join(&root.path);
+        let is_local = dir.join(render::BACKEND_FILE).is_file();
+        let runner = Runner { ctx, settings, tool, root, dir, cli_config: cli.clone() };
+        Work { runner, place: place.clone(), key, is_local, plans: plans.clone() }
+    };
+    if copy.is_dir() {
+        return Ok(work(&copy));
+    }
+    ctx.say(format!("making the root ready with {}", tool.shown()));
+    private_dir(&copies)?;
+    private_dir(&plans)?;
+    prune(&copies);
+    let growing = copies.join(format!("{key}.{}.new", std::process::id()));
+    let _ = fs::remove_dir_all(&growing);
+    let made = async {
+        copy_files(ctx, root, &growing).await?;
+        let growing_work = work(&growing);
+        growing_work.make_ready(chosen.as_deref())?;
+        growing_work.runner.init().await
+    };
+    let made = made.await;
+    // Another call may have been first, with the same.
+    let moved = made.is_ok() && fs::rename(&growing, &copy).is_ok();
+    if !moved {
+        let _ = fs::remove_dir_all(&growing);
+    }
+    made?;
+    match copy.is_dir() {
+        true => Ok(work(&copy)),
+        false => Err(error::files(&copy, std::io::Error::other("it could not be moved to its place"))),
+    }
+}
+
+/// The files of a root as they were judged: from where they were put aside, else from the project.
+async fn copy_files(ctx: &Ctx, root: &Root, to: &Path) -> Result<()> {
+    let from = root.release.iter().chain([&root.source]).find(|dir| dir.is_dir());
+    let Some(from) = from.cloned() else { return Err(error::no_source(&root.source)) };
+    let (to, cancel, read) = (to.to_owned(), ctx.cancel().clone(), from.clone());
+    let copied = tokio::task::spawn_blocking(move || {
+        crate::release::copy_files(&read, &to, None, None, |_, _| match cancel.is_cancelled() {
+            true => Err(error::cancelled()),
+            false => Ok(()),
+        })
+    });
+    let digest =
+        copied.await.unwrap_or_else(|stopped| Err(error::files(&from, std::io::Error::other(stopped))))?;
+    if digest == root.digest { Ok(()) } else { Err(error::changed(&from)) }
+}
+
+/// The tool's own settings, in a file that is named by what it says.
+fn cli_config(settings: &Settings, cache: &Path) -> Result<PathBuf> {
+    let text = render::cli_config(settings.mirror.as_deref());
+    let file = cache.join(format!("cli-{}.tfrc", Digest::of(text.as_bytes()).short()));
+    if fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
+        private_dir(cache)?;
+        private_file(&file, &text)?;
+    }
+    Ok(file)
+}
+
+/// Removes all but the newest of a directory; what is gone can be made again.
+fn prune(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let age = |entry: fs::DirEntry| {
+        let made = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        (made, entry.path())
+    };
+    let mut all: Vec<(SystemTime, PathBuf)> = entries.map(age).collect();
+    all.sort();
+    let old = all.len().saturating_sub(KEPT);
+    for (_, path) in all.drain(..old) {
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
+}
+
+impl Work<'_> {
+    /// Writes what `init` needs beside the root's own files.
+    fn make_ready(&self, chosen: Option<&[u8]>) -> Result<()> {
+        let dir = &self.runner.dir;
+        let mut found = false;
+        let mut has_backend = false;
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_root_file(&name) {
+                found = true;
+                let text = fs::read(entry.path()).map_err(|error| error::files(&entry.path(), error))?;
+                has_backend |= render::has_backend(&name, &String::from_utf8_lossy(&text));
+            }
+        }
+        if !found {
+            return Err(error::not_a_root(&self.runner.root.source.join(&self.runner.root.path)));
+        }
+        if !has_backend {
+            self.check_own_state(dir)?;
+            let text = render::local_backend(&self.place.state_file(), &self.place.workspaces());
+            private_file(&dir.join(render::BACKEND_FILE), &text)?;
+        }
+        match chosen {
+            Some(chosen) if !dir.join(PROVIDER_LOCK).exists() => {
+                private_file(&dir.join(PROVIDER_LOCK), &String::from_utf8_lossy(chosen))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A root that was applied by hand has its state beside its files: making all of it once more would be wrong.
+    fn check_own_state(&self, dir: &Path) -> Result<()> {
+        let own = dir.join("terraform.tfstate");
+        let Ok(bytes) = fs::read(&own) else { return Ok(()) };
+        let has_resources = super::parse::state(&bytes).is_some_and(|state| state.has_resources());
+        if has_resources && !self.place.state_file().exists() {
+            let root = self.runner.root;
+            return Err(error::own_state(
+                &root.source.join(&root.path).join("terraform.tfstate"),
+                &self.place.state_file(),
+            ));
+        }
+        fs::remove_file(&own).map_err(|error| error::files(&own, error))
+    }
+
+    /// The state, from wherever it lies.
+    pub(super) async fn state(&self) -> Result<Option<State>> {
+        if self.is_local {
+            return self.place.read_state(&self.runner.root.workspace);
+        }
+        match self.runner.pull().await? {
+            None => Ok(None),
+            Some(bytes) => super::parse::state(&bytes)
+                .map(Some)
+                .ok_or_else(|| error::rubbish(Call::State, self.runner.tool.flavour)),
+        }
+    }
+
+    /// Plans, and saves the plan; `replace` names what is to be made anew although nothing of it changed.
+    pub(super) async fn plan(&self, destroy: bool, replace: &[String]) -> Result<Saved> {
+        private_dir(&self.plans)?;
+        prune(&self.plans);
+        let key = self.plan_key(destroy, replace).await?;
+        let mut more: Vec<String> = replace.iter().map(|address| format!("-replace={address}")).collect();
+        if destroy {
+            more.push("-destroy".to_owned());
+        }
+        let variables = self.plans.join(format!("{key}.tfvars.json"));
+        let plain = self.runner.root.variables.iter().filter_map(|(name, value)| match value {
+            Variable::Plain(value) => Some((name.as_str(), value)),
+            Variable::Secret(_) => None,
+        });
+        private_file(&variables, &render::variables(&plain.collect()))?;
+        let file = self.plan_file(key);
+        let planned = async {
+            self.runner.plan(&file, &variables, &more).await?;
+            self.runner.show(&file).await
+        };
+        let planned = planned.await;
+        let _ = fs::remove_file(&variables);
+        let planned = planned?;
+        let undeclared = self.runner.root.variables.keys().find(|name| !planned.declared.contains(*name));
+        if let Some(name) = undeclared {
+            let declared: Vec<&str> = planned.declared.iter().map(String::as_str).collect();
+            return Err(error::undeclared(name, &declared.join(", ")));
+        }
+        let bytes = fs::read(&file).map_err(|error| error::files(&file, error))?;
+        let beside = Beside {
+            does: planned.digest,
+            bytes: Digest::of(&bytes),
+            changes: planned.changes.iter().map(|one| (one.address.clone(), one.action)).collect(),
+            provisioned: planned.made_with_provisioners(),
+        };
+        private_file(&file.with_extension("json"), &serde_json::json!(beside).to_string())?;
+        Ok(Saved { name: PlanName { key, does: planned.digest }, planned })
+    }
+
+    /// The saved plan of this name, where it is here and nothing that it was made from has changed since.
+    pub(super) async fn saved(
+        &self,
+        name: PlanName,
+        destroy: bool,
+        replace: &[String],
+    ) -> Result<Option<Ready>> {
+        // A secret's value is no part of a key, so that nobody can try values against it.
+        let has_secret =
+            self.runner.root.variables.values().any(|value| matches!(value, Variable::Secret(_)));
+        if has_secret || self.plan_key(destroy, replace).await? != name.key {
+            return Ok(None);
+        }
+        Ok(self.saved_as(name))
+    }
+
+    /// The plan that was saved under this name, byte by byte.
+    pub(super) fn saved_as(&self, name: PlanName) -> Option<Ready> {
+        let file = self.plan_file(name.key);
+        let beside: Beside = serde_json::from_slice(&fs::read(file.with_extension("json")).ok()?).ok()?;
+        let bytes = Digest::of(&fs::read(&file).ok()?);
+        let Beside { changes, provisioned, .. } = beside;
+        (beside.does == name.does && beside.bytes == bytes).then_some(Ready { file, changes, provisioned })
+    }
+
+    fn plan_file(&self, key: Digest) -> PathBuf {
+        self.plans.join(format!("{key}.tfplan"))
+    }
+
+    /// Removes a plan that was applied: it fits no state any more.
+    pub(super) fn forget_plan(&self, file: &Path) {
+        let _ = fs::remove_file(file);
+        let _ = fs::remove_file(file.with_extension("json"));
+    }
+
+    /// Keeps the choice of providers, so that another release, or a rollback, uses the same ones.
+    pub(super) fn keep_provider_lock(&self) -> Result<()> {
+        let Ok(chosen) = fs::read_to_string(self.runner.dir.join(PROVIDER_LOCK)) else { return Ok(()) };
+        private_file(&self.place.dir.join(PROVIDER_LOCK), &chosen)
+    }
+
+    async fn plan_key(&self, destroy: bool, replace: &[String]) -> Result<Digest> {
+        let state = self.state().await?.map(|state| (state.lineage, state.serial));
+        let plain: Vec<(&String, Option<&Value>)> = self
+            .runner
+            .root
+            .variables
+            .iter()
+            .map(|(name, value)| match value {
+                Variable::Plain(value) => (name, Some(value)),
+                Variable::Secret(_) => (name, None),
+            })
+            .collect();
+        Ok(Digest::of_json(&(self.key, plain, destroy, replace, state)))
+    }
+}
