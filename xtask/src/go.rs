@@ -13,8 +13,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
+
+use test_cluster::cache;
 
 use crate::shell;
+
+/// How the folder of a build is called, before what is built and the number of its process.
+const WORK: &str = "build-";
 
 /// What kwok asks for.
 const NEEDS: (u32, u32) = (1, 26);
@@ -26,6 +32,41 @@ const TOOLCHAIN: &str = "go1.26.8";
 pub(crate) struct Go {
     program: PathBuf,
     work: PathBuf,
+}
+
+/// Builds something in a folder that goes afterwards; says whether it was built, and gives it.
+pub(crate) fn build(what: &str, make: impl FnOnce(&Go) -> io::Result<()>) -> bool {
+    if shell::find("go").is_none() {
+        eprintln!(
+            "xtask: `go` is not here, and builds {what} for tests: `apt-get install golang-go`, or see https://go.dev/dl"
+        );
+        return false;
+    }
+    println!("xtask: building {what} into {}", cache().display());
+    let begun = Instant::now();
+    sweep();
+    // A folder of this process: two runs do not disturb each other, and the last one to finish is kept.
+    let name = what.split(' ').next().unwrap_or(what).to_lowercase();
+    let work = cache().join(format!("{WORK}{name}-{}", std::process::id()));
+    let built = Go::new(&work).and_then(|go| make(&go));
+    let _ = fs::remove_dir_all(&work);
+    let seconds = begun.elapsed().as_secs();
+    match &built {
+        Ok(()) => println!("xtask: {what} is built, in {seconds} s"),
+        Err(error) => eprintln!("xtask: failed to build {what}, after {seconds} s: {error}"),
+    }
+    built.is_ok()
+}
+
+/// Removes what a killed build left: gigabytes.
+fn sweep() {
+    for entry in fs::read_dir(cache()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.strip_prefix(WORK).and_then(|rest| rest.rsplit('-').next()) else { continue };
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Go {
@@ -53,6 +94,28 @@ impl Go {
         command
     }
 
+    /// Runs it to its end.
+    pub(crate) fn run(&self, dir: &Path, args: &[&str]) -> io::Result<()> {
+        done(self.command(dir, args))
+    }
+
+    /// Builds a program of a module, and gives where it lies.
+    pub(crate) fn install(&self, package: &str, version: &str) -> io::Result<PathBuf> {
+        let dir = self.dir("bin")?;
+        let mut install =
+            self.command(&dir, &["install", "-ldflags", "-s -w", &format!("{package}@v{version}")]);
+        install.env("GOBIN", &dir);
+        done(install)?;
+        Ok(dir.join(package.rsplit('/').next().unwrap_or(package)))
+    }
+
+    /// A folder of this name to work in.
+    pub(crate) fn dir(&self, name: &str) -> io::Result<PathBuf> {
+        let dir = self.work.join(name);
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
     /// Where the modules lie that it fetched.
     pub(crate) fn modules(&self) -> PathBuf {
         self.work.join("mod")
@@ -78,6 +141,21 @@ impl Go {
     fn read(&self, args: &[&str]) -> Option<String> {
         shell::read(self.command(&self.work, args))
     }
+}
+
+fn done(command: Command) -> io::Result<()> {
+    match shell::run(command) {
+        true => Ok(()),
+        false => Err(io::Error::other("go did not succeed; see above")),
+    }
+}
+
+/// Puts a file in its place whole or not at all.
+pub(crate) fn place(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to.parent().unwrap_or(to))?;
+    let beside = to.with_extension(format!("{}", std::process::id()));
+    fs::copy(from, &beside)?;
+    fs::rename(&beside, to)
 }
 
 /// `(1, 26)` of `go1.26.8`.

@@ -11,19 +11,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
 
 use test_cluster::{KUBERNETES, KWOK, cache};
 
-use crate::go::Go;
-use crate::shell;
+use crate::go::{self, Go};
 
 /// What is built of Kubernetes.
 const PROGRAMS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-
-/// How the folder of a build is called, before the number of its process.
-const WORK: &str = "build-kubernetes-";
 
 /// The modules that are developed in the repository of Kubernetes: their releases have another number.
 const STAGING: &str = "api apiextensions-apiserver apimachinery apiserver cli-runtime client-go cloud-provider \
@@ -37,30 +31,11 @@ pub(crate) fn bring() -> bool {
     if is_here() {
         return true;
     }
-    if shell::find("go").is_none() {
-        eprintln!(
-            "xtask: `go` is not here, and builds the control plane for tests: `apt-get install golang-go`, or see \
-             https://go.dev/dl"
-        );
-        return false;
-    }
-    println!("xtask: building Kubernetes {KUBERNETES} and kwok {KWOK} into {}", cache().display());
-    let begun = Instant::now();
-    sweep();
-    // A folder of this process: two runs do not disturb each other, and the last one to finish is kept.
-    let work = cache().join(format!("{WORK}{}", std::process::id()));
     let (plane, kwok) = places();
-    let built = Go::new(&work).and_then(|go| {
-        build_kwok(&go, &work, &kwok)?;
-        build_plane(&go, &work, &plane)
-    });
-    let _ = fs::remove_dir_all(&work);
-    let seconds = begun.elapsed().as_secs();
-    match &built {
-        Ok(()) => println!("xtask: Kubernetes {KUBERNETES} and kwok {KWOK} are built, in {seconds} s"),
-        Err(error) => eprintln!("xtask: failed to build Kubernetes, after {seconds} s: {error}"),
-    }
-    built.is_ok()
+    go::build(&format!("Kubernetes {KUBERNETES} and kwok {KWOK}"), |go| {
+        build_kwok(go, &kwok)?;
+        build_plane(go, &plane)
+    })
 }
 
 /// Whether everything was built already.
@@ -76,32 +51,16 @@ fn places() -> (PathBuf, PathBuf) {
     (cache().join(format!("kubernetes-{KUBERNETES}")), cache().join(format!("kwok-{KWOK}")))
 }
 
-/// Removes what a killed build left: gigabytes.
-fn sweep() {
-    for entry in fs::read_dir(cache()).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix(WORK) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn build_kwok(go: &Go, work: &Path, to: &Path) -> io::Result<()> {
-    let dir = work.join("kwok");
-    fs::create_dir_all(&dir)?;
-    let mut install = go.command(&dir, &["install", &format!("sigs.k8s.io/kwok/cmd/kwok@v{KWOK}")]);
-    install.env("GOBIN", &dir);
-    done(install)?;
+fn build_kwok(go: &Go, to: &Path) -> io::Result<()> {
+    let built = go.install("sigs.k8s.io/kwok/cmd/kwok", KWOK)?;
     // Its stages come with the module: without them it plays nothing.
     let stages = go.modules().join(format!("sigs.k8s.io/kwok@v{KWOK}/kustomize/stage"));
     copy_dir(&stages, &to.join("stage"))?;
-    place(&dir.join("kwok"), &to.join("bin/kwok"))
+    go::place(&built, &to.join("bin/kwok"))
 }
 
-fn build_plane(go: &Go, work: &Path, to: &Path) -> io::Result<()> {
-    let dir = work.join("plane");
-    fs::create_dir_all(&dir)?;
+fn build_plane(go: &Go, to: &Path) -> io::Result<()> {
+    let dir = go.dir("plane")?;
     let minor = KUBERNETES.trim_start_matches("1.");
     let replaced: Vec<String> = STAGING
         .split_whitespace()
@@ -115,25 +74,10 @@ fn build_plane(go: &Go, work: &Path, to: &Path) -> io::Result<()> {
     let flags = format!("-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES}");
     for name in PROGRAMS {
         let package = format!("k8s.io/kubernetes/cmd/{name}");
-        done(go.command(&dir, &["build", "-ldflags", &flags, "-o", name, &package]))?;
-        place(&dir.join(name), &to.join("bin").join(name))?;
+        go.run(&dir, &["build", "-ldflags", &flags, "-o", name, &package])?;
+        go::place(&dir.join(name), &to.join("bin").join(name))?;
     }
     Ok(())
-}
-
-fn done(command: Command) -> io::Result<()> {
-    match shell::run(command) {
-        true => Ok(()),
-        false => Err(io::Error::other("go did not succeed; see above")),
-    }
-}
-
-/// Puts a file in its place whole or not at all.
-fn place(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to.parent().unwrap_or(to))?;
-    let beside = to.with_extension(format!("{}", std::process::id()));
-    fs::copy(from, &beside)?;
-    fs::rename(&beside, to)
 }
 
 fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {

@@ -14,6 +14,7 @@ mod go;
 mod kill;
 mod kubernetes;
 mod prepare;
+mod roots;
 mod shell;
 mod sim;
 mod test;
@@ -34,6 +35,7 @@ Commands:
   kill [--count N] [--seed S]
                   Kill real runs with SIGKILL at every kind of point, 300 times, and see each end well
   kubernetes      Build the control plane for the tests of the provider: some ten minutes, once
+  roots           Build OpenTofu, and what else the tests of its provider run: some eight minutes, once
   ci              Everything that CI does: tidy, test --ci, sim, features, clippy, doc, deny
 ";
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
             }
         },
         ["kubernetes"] => kubernetes::bring(),
+        ["roots"] => roots::bring(),
         ["ci"] => ci::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -71,4 +74,4 @@ fn main() -> ExitCode {
 }
 
 /// The commands that [`USAGE`] lists, for the check that the documents name no other.
-const COMMANDS: [&str; 8] = ["test", "tidy", "features", "sim", "fuzz", "kill", "kubernetes", "ci"];
+const COMMANDS: [&str; 9] = ["test", "tidy", "features", "sim", "fuzz", "kill", "kubernetes", "roots", "ci"];

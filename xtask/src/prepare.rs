@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{kubernetes, shell};
+use crate::{kubernetes, roots, shell};
 
 /// Something that was not to be had, and the tests that are skipped for it.
 #[derive(Debug)]
@@ -59,9 +59,9 @@ fn cluster(ci: bool) -> Result<(), Missing> {
     if here() { Ok(()) } else { Err(missing("apt-get could not bring etcd, openssl, curl and setpriv")) }
 }
 
-/// Some Go, where CI has to build the control plane; it fetches a newer one by itself.
+/// Some Go, where CI has to build what tests need; it fetches a newer one by itself.
 fn go(ci: bool) -> Result<(), Missing> {
-    if !ci || kubernetes::is_here() || shell::find("go").is_some() {
+    if !ci || kubernetes::is_here() && roots::is_here() || shell::find("go").is_some() {
         return Ok(());
     }
     if let Some(apt) = apt(ci) {
@@ -72,7 +72,7 @@ fn go(ci: bool) -> Result<(), Missing> {
         Some(_) => Ok(()),
         None => Err(Missing {
             what: "Go",
-            why: "it builds the control plane for tests, and apt-get could not bring it".to_owned(),
+            why: "it builds tools for tests, and apt-get could not bring it".to_owned(),
         }),
     }
 }

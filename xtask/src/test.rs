@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use test_cluster::Cluster;
 
-use crate::{kubernetes, prepare, shell};
+use crate::{kubernetes, prepare, roots, shell};
 
 /// What became of the tests.
 #[derive(Debug, Default, PartialEq)]
@@ -28,13 +28,15 @@ pub(crate) struct Counts {
 /// Prepares the machine and runs all tests.
 pub(crate) fn run(ci: bool) -> Counts {
     let missing = prepare::all(ci);
-    // The slowest of what the tests need is built beside the compile.
-    let kubernetes = ci.then(|| std::thread::spawn(kubernetes::bring));
-    if let Some(kubernetes) = kubernetes {
-        if !kubernetes.is_finished() {
+    // The slowest of what the tests need is built beside the compile, one after the other: each takes all the memory
+    // that a small machine has.
+    let built = ci.then(|| std::thread::spawn(|| (kubernetes::bring(), roots::bring())));
+    if let Some(built) = built {
+        if !built.is_finished() {
             shell::run(shell::cargo(&["test", "--workspace", "--no-run", "--all-features", "--locked"]));
         }
-        let _ = kubernetes.join();
+        // What could not be built is missed by its tests, which say so.
+        let _ = built.join();
     }
     // One cluster for all test programs; it ends with this one, however that ends.
     let cluster = test_cluster::start();
@@ -62,6 +64,7 @@ fn cargo_test(ci: bool, cluster: Option<&Cluster>) -> Counts {
         // Tests that would skip something say so as a failure.
         command.env("CI", "true");
     }
+    roots::lend(&mut command);
     if let Some(cluster) = cluster {
         command.env(test_cluster::JOIN, cluster.kubeconfig());
     }

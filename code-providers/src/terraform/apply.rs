@@ -18,7 +18,8 @@ use super::error::{self, Call};
 use super::look::{self, Recorded};
 use super::parse::{Message, State};
 use super::place::{Applying, Note, Place};
-use super::work::{PlanName, Ready, Work, ready};
+use super::saved::{PlanName, Ready};
+use super::work::{Work, ready};
 
 pub(super) async fn apply(terraform: &Terraform, ctx: &Ctx, change: &Change) -> Result<Option<Live>, Failed> {
     let place = Place::of(ctx, &change.resource.address)?;
@@ -44,7 +45,7 @@ pub(super) async fn apply(terraform: &Terraform, ctx: &Ctx, change: &Change) -> 
     let Ready { file, changes, provisioned } = plan;
     let applying = Applying { was: want.clone(), changes, provisioned };
     place.begin(ctx, &applying).await?;
-    run(&work, &file, &applying).await.map_err(|error| left(&place, &root, error))?;
+    run(&work, &file, &applying, &recorded).await.map_err(|error| left(&place, &root, error))?;
     let ended = finish(&work, change, &want).await;
     work.forget_plan(&file);
     ended.map_err(|error| left(&place, &root, error))
@@ -83,7 +84,7 @@ async fn approved(work: &Work<'_>, change: &Change, recorded: &Recorded) -> Resu
 }
 
 /// Runs the tool, and says how far it is.
-async fn run(work: &Work<'_>, plan: &Path, applying: &Applying) -> Result<()> {
+async fn run(work: &Work<'_>, plan: &Path, applying: &Applying, recorded: &Recorded) -> Result<()> {
     let ctx = work.runner.ctx;
     let total = applying.changes.len() as u64;
     let done = AtomicU64::new(0);
@@ -114,7 +115,10 @@ async fn run(work: &Work<'_>, plan: &Path, applying: &Applying) -> Result<()> {
     if answer.output.success() && answer.summed_up {
         return Ok(());
     }
-    work.place.ended()?;
+    // What an earlier apply was cut off in, this one may not have come to: that stays to be made anew.
+    if recorded.applying.is_none() {
+        work.place.ended()?;
+    }
     Err(work.runner.failed(Call::Apply, &answer))
 }
 

@@ -18,7 +18,8 @@ use super::Terraform;
 use super::config::Root;
 use super::parse::State;
 use super::place::{Applying, Note, Place};
-use super::work::{Saved, Work, ready};
+use super::saved::Saved;
+use super::work::{Work, ready};
 
 /// What is recorded of a root, before any tool was asked.
 #[derive(Debug)]

@@ -38,6 +38,8 @@ mod parse;
 mod place;
 mod plan;
 mod render;
+mod saved;
+mod steady;
 mod tool;
 mod unlock;
 mod work;
@@ -55,8 +57,8 @@ use code_core::{Address, Ctx, Result};
 pub use config::{Flavour, Settings};
 pub use work::has_root;
 
+use saved::Saved;
 use tool::Tool;
-use work::Saved;
 
 /// The kind of a root.
 pub const ROOT: &str = "terraform.root";
@@ -131,16 +133,22 @@ impl Provider for Terraform {
     }
 
     async fn health(&self, ctx: &Ctx) -> Result<Health> {
-        let found = Flavour::ALL.into_iter().find(|flavour| ctx.host().which(flavour.program()).is_some());
-        let Some(flavour) = found else {
-            let what = "neither `tofu` nor `terraform`".to_owned();
-            return Ok(Health::Missing { what, help: error::install(Flavour::OpenTofu) });
-        };
-        Ok(match Tool::find(ctx, flavour).await {
-            Ok(tool) => Health::Ready { version: tool.shown() },
-            Err(error) => Health::Broken {
+        let (mut shown, mut broken) = (Vec::new(), None);
+        for flavour in Flavour::ALL.into_iter().filter(|tool| ctx.host().which(tool.program()).is_some()) {
+            match Tool::find(ctx, flavour).await {
+                Ok(tool) => shown.push(tool.shown()),
+                Err(error) => broken = Some(error),
+            }
+        }
+        Ok(match broken {
+            _ if !shown.is_empty() => Health::Ready { version: shown.join(", ") },
+            Some(error) => Health::Broken {
                 why: error.message().to_owned(),
                 help: error.help_text().unwrap_or("install it anew").to_owned(),
+            },
+            None => Health::Missing {
+                what: "neither `tofu` nor `terraform`".to_owned(),
+                help: error::install(Flavour::OpenTofu),
             },
         })
     }

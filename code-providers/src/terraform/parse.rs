@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use code_core::provider::Action;
 use code_core::{Digest, Expr};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::steady;
 
 /// A line of the machine-readable UI.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +125,7 @@ pub(super) fn numbers(version: &str) -> Option<(u32, u32)> {
 }
 
 /// What a saved plan would do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Planned {
     pub(super) changes: Vec<ResourceChange>,
     /// What somebody else changed since the state was written, in words.
@@ -135,19 +137,21 @@ pub(super) struct Planned {
     pub(super) provisioned: BTreeSet<String>,
     /// Of all changes and their values but the sensitive ones: two plans with the same do the same.
     pub(super) digest: Digest,
+    /// Whether its resources read nothing but the state.
+    pub(super) reads_state_only: bool,
 }
 
 /// The change of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ResourceChange {
     pub(super) address: String,
     pub(super) action: Action,
     /// What to say of it beside its address.
-    pub(super) note: &'static str,
+    pub(super) note: String,
 }
 
 /// The change of one output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OutputChange {
     pub(super) sensitive: bool,
     pub(super) changes: bool,
@@ -181,6 +185,7 @@ pub(super) fn planned(bytes: &[u8]) -> Option<Planned> {
         declared: map(root, "variables").map(|(name, _)| name.clone()).collect(),
         provisioned: BTreeSet::new(),
         digest: Digest::ZERO,
+        reads_state_only: steady::reads_state_only(&plan),
     };
     let mut told: Vec<Value> = Vec::new();
     for change in list(&plan, "resource_changes") {
@@ -236,7 +241,7 @@ fn resource_change(change: &Value) -> Option<ResourceChange> {
     if let Some(deposed) = change["deposed"].as_str() {
         address = format!("{address} (what was left of it: {deposed})");
     }
-    Some(ResourceChange { address, action, note })
+    Some(ResourceChange { address, action, note: note.to_owned() })
 }
 
 /// What a change does, without any value that is marked sensitive: its digest is written down.
@@ -335,6 +340,9 @@ pub(super) struct State {
     pub(super) outputs: BTreeMap<String, StateOutput>,
     #[serde(default)]
     resources: Vec<StateResource>,
+    /// Of all its bytes.
+    #[serde(skip)]
+    pub(super) digest: Option<Digest>,
 }
 
 /// An output in a state.
@@ -363,7 +371,8 @@ impl State {
 
 /// Reads a state; `None` where it is none.
 pub(super) fn state(bytes: &[u8]) -> Option<State> {
-    serde_json::from_slice(bytes).ok()
+    let state: State = serde_json::from_slice(bytes).ok()?;
+    Some(State { digest: Some(Digest::of(bytes)), ..state })
 }
 
 /// The lock that somebody else holds, as the tools tell of it in the text of an error.

@@ -12,7 +12,8 @@ use super::look::{self, Recorded};
 use super::parse::Planned;
 use super::place::Place;
 use super::render;
-use super::work::{Saved, is_root_file, ready};
+use super::saved::Saved;
+use super::work::{is_root_file, ready};
 
 /// What a change that touches no resource touches.
 const RECORD: &str = "what is recorded of the root";

@@ -1,4 +1,4 @@
-//! A working copy of a root, made ready, and the plans that are made in it.
+//! A working copy of a root, made ready; the plans that are made in it are those of [`saved`](super::saved).
 //!
 //! ```text
 //! project ─┐ copy, and the digest must be      STATE/cache/terraform/cli-HASH.tfrc   the tool's settings
@@ -11,25 +11,21 @@
 //! else never is. All of it can be deleted at any time. A plan holds the values of variables and of the state, also
 //! the sensitive ones, in plain, as a state does: the directories are their user's only.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use code_core::provider::Action;
 use code_core::{Ctx, Digest, Layout, Result};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::config::{Root, Settings, Variable};
+use super::config::{Root, Settings};
 use super::error::{self, Call};
-use super::parse::{Planned, State};
+use super::parse::State;
 use super::place::{Place, private_dir, private_file};
 use super::render;
 use super::tool::{Runner, Tool};
 
 /// How many copies and plans of one root are kept: those of this revision, of the last, and of what is tried.
-const KEPT: usize = 4;
+pub(super) const KEPT: usize = 4;
 /// The file in which a root's choice of providers lies.
 const PROVIDER_LOCK: &str = ".terraform.lock.hcl";
 
@@ -38,45 +34,11 @@ const PROVIDER_LOCK: &str = ".terraform.lock.hcl";
 pub(super) struct Work<'a> {
     pub(super) runner: Runner<'a>,
     pub(super) place: Place,
-    key: Digest,
+    /// Of all that the copy was made from.
+    pub(super) key: Digest,
     /// Whether the state lies in the place, because the root says nothing else.
     is_local: bool,
-    plans: PathBuf,
-}
-
-/// A saved plan.
-#[derive(Debug)]
-pub(super) struct Saved {
-    pub(super) planned: Planned,
-    pub(super) name: PlanName,
-}
-
-/// What a change remembers of its plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PlanName {
-    /// Of all that it was made from.
-    pub(super) key: Digest,
-    /// Of all that it does.
-    pub(super) does: Digest,
-}
-
-/// What lies beside a saved plan, so that applying it need not ask once more what it does.
-#[derive(Debug, Serialize, Deserialize)]
-struct Beside {
-    does: Digest,
-    bytes: Digest,
-    changes: Vec<(String, Action)>,
-    provisioned: BTreeSet<String>,
-}
-
-/// A plan to apply.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) file: PathBuf,
-    /// What it does with each resource.
-    pub(super) changes: Vec<(String, Action)>,
-    /// Those that it makes and that have provisioners.
-    pub(super) provisioned: BTreeSet<String>,
+    pub(super) plans: PathBuf,
 }
 
 /// Whether a directory has files of a root, in it or at most two levels below.
@@ -135,7 +97,7 @@ pub(super) async fn ready<'a>(
     ctx.say(format!("making the root ready with {}", tool.shown()));
     private_dir(&copies)?;
     private_dir(&plans)?;
-    prune(&copies);
+    prune(&copies, KEPT);
     let growing = copies.join(format!("{key}.{}.new", std::process::id()));
     let _ = fs::remove_dir_all(&growing);
     let made = async {
@@ -184,8 +146,8 @@ fn cli_config(settings: &Settings, cache: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Removes all but the newest of a directory; what is gone can be made again.
-fn prune(dir: &Path) {
+/// Removes all but so many of the newest of a directory; what is gone can be made again.
+pub(super) fn prune(dir: &Path, kept: usize) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let age = |entry: fs::DirEntry| {
         let made = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -193,7 +155,7 @@ fn prune(dir: &Path) {
     };
     let mut all: Vec<(SystemTime, PathBuf)> = entries.map(age).collect();
     all.sort();
-    let old = all.len().saturating_sub(KEPT);
+    let old = all.len().saturating_sub(kept);
     for (_, path) in all.drain(..old) {
         let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
     }
@@ -257,98 +219,9 @@ impl Work<'_> {
         }
     }
 
-    /// Plans, and saves the plan; `replace` names what is to be made anew although nothing of it changed.
-    pub(super) async fn plan(&self, destroy: bool, replace: &[String]) -> Result<Saved> {
-        private_dir(&self.plans)?;
-        prune(&self.plans);
-        let key = self.plan_key(destroy, replace).await?;
-        let mut more: Vec<String> = replace.iter().map(|address| format!("-replace={address}")).collect();
-        if destroy {
-            more.push("-destroy".to_owned());
-        }
-        let variables = self.plans.join(format!("{key}.tfvars.json"));
-        let plain = self.runner.root.variables.iter().filter_map(|(name, value)| match value {
-            Variable::Plain(value) => Some((name.as_str(), value)),
-            Variable::Secret(_) => None,
-        });
-        private_file(&variables, &render::variables(&plain.collect()))?;
-        let file = self.plan_file(key);
-        let planned = async {
-            self.runner.plan(&file, &variables, &more).await?;
-            self.runner.show(&file).await
-        };
-        let planned = planned.await;
-        let _ = fs::remove_file(&variables);
-        let planned = planned?;
-        let undeclared = self.runner.root.variables.keys().find(|name| !planned.declared.contains(*name));
-        if let Some(name) = undeclared {
-            let declared: Vec<&str> = planned.declared.iter().map(String::as_str).collect();
-            return Err(error::undeclared(name, &declared.join(", ")));
-        }
-        let bytes = fs::read(&file).map_err(|error| error::files(&file, error))?;
-        let beside = Beside {
-            does: planned.digest,
-            bytes: Digest::of(&bytes),
-            changes: planned.changes.iter().map(|one| (one.address.clone(), one.action)).collect(),
-            provisioned: planned.made_with_provisioners(),
-        };
-        private_file(&file.with_extension("json"), &serde_json::json!(beside).to_string())?;
-        Ok(Saved { name: PlanName { key, does: planned.digest }, planned })
-    }
-
-    /// The saved plan of this name, where it is here and nothing that it was made from has changed since.
-    pub(super) async fn saved(
-        &self,
-        name: PlanName,
-        destroy: bool,
-        replace: &[String],
-    ) -> Result<Option<Ready>> {
-        // A secret's value is no part of a key, so that nobody can try values against it.
-        let has_secret =
-            self.runner.root.variables.values().any(|value| matches!(value, Variable::Secret(_)));
-        if has_secret || self.plan_key(destroy, replace).await? != name.key {
-            return Ok(None);
-        }
-        Ok(self.saved_as(name))
-    }
-
-    /// The plan that was saved under this name, byte by byte.
-    pub(super) fn saved_as(&self, name: PlanName) -> Option<Ready> {
-        let file = self.plan_file(name.key);
-        let beside: Beside = serde_json::from_slice(&fs::read(file.with_extension("json")).ok()?).ok()?;
-        let bytes = Digest::of(&fs::read(&file).ok()?);
-        let Beside { changes, provisioned, .. } = beside;
-        (beside.does == name.does && beside.bytes == bytes).then_some(Ready { file, changes, provisioned })
-    }
-
-    fn plan_file(&self, key: Digest) -> PathBuf {
-        self.plans.join(format!("{key}.tfplan"))
-    }
-
-    /// Removes a plan that was applied: it fits no state any more.
-    pub(super) fn forget_plan(&self, file: &Path) {
-        let _ = fs::remove_file(file);
-        let _ = fs::remove_file(file.with_extension("json"));
-    }
-
     /// Keeps the choice of providers, so that another release, or a rollback, uses the same ones.
     pub(super) fn keep_provider_lock(&self) -> Result<()> {
         let Ok(chosen) = fs::read_to_string(self.runner.dir.join(PROVIDER_LOCK)) else { return Ok(()) };
         private_file(&self.place.dir.join(PROVIDER_LOCK), &chosen)
-    }
-
-    async fn plan_key(&self, destroy: bool, replace: &[String]) -> Result<Digest> {
-        let state = self.state().await?.map(|state| (state.lineage, state.serial));
-        let plain: Vec<(&String, Option<&Value>)> = self
-            .runner
-            .root
-            .variables
-            .iter()
-            .map(|(name, value)| match value {
-                Variable::Plain(value) => (name, Some(value)),
-                Variable::Secret(_) => (name, None),
-            })
-            .collect();
-        Ok(Digest::of_json(&(self.key, plain, destroy, replace, state)))
     }
 }

@@ -40,15 +40,17 @@ output "password" {
 }
 "#;
 
-/// The tools that are here; says so where none is, which is a failure in CI.
+/// The tools that are here; says which is not, which is a failure in CI.
 pub(crate) fn tools() -> Vec<Flavour> {
     let host = LocalHost::new();
-    let found: Vec<_> =
-        Flavour::ALL.into_iter().filter(|tool| host.which(tool.program()).is_some()).collect();
-    if found.is_empty() {
-        println!("skipped: Terraform keeps the contract: neither `tofu` nor `terraform` is on this machine");
-    }
-    found
+    let is_here = |tool: &Flavour| {
+        let found = host.which(tool.program()).is_some();
+        if !found {
+            println!("skipped: {} keeps the contract: it is not on this machine", tool.name());
+        }
+        found
+    };
+    Flavour::ALL.into_iter().filter(is_here).collect()
 }
 
 pub(crate) fn root(tool: Flavour) -> Suite {

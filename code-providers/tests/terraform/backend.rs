@@ -5,7 +5,7 @@ use code_core::provider::{Action, Observed};
 use code_providers::terraform::Terraform;
 
 use crate::server::{LOCK, serve};
-use crate::world::{World, quick, tool};
+use crate::world::{World, each_tool, quick};
 
 fn root(port: u16, word: &str) -> String {
     let url = format!("http://127.0.0.1:{port}/state");
@@ -18,35 +18,37 @@ fn root(port: u16, word: &str) -> String {
 
 #[tokio::test]
 async fn a_state_elsewhere_is_looked_at_without_a_write_and_a_stuck_lock_is_told() {
-    let Some(tool) = tool("a state on a server") else { return };
-    let (port, kept) = serve();
-    let world = World::new(tool, &root(port, "one"));
-    let terraform = Terraform::new(quick());
-    let live = world.converge(&terraform, 1).await.unwrap().unwrap();
-    assert_eq!(live.outputs["word"].known().unwrap(), "one");
-    assert!(world.state().is_none(), "the state is on the server");
+    each_tool("a state on a server", async |tool| {
+        let (port, kept) = serve();
+        let world = World::new(tool, &root(port, "one"));
+        let terraform = Terraform::new(quick());
+        let live = world.converge(&terraform, 1).await.unwrap().unwrap();
+        assert_eq!(live.outputs["word"].known().unwrap(), "one");
+        assert!(world.state().is_none(), "the state is on the server");
 
-    // Looking and planning write nothing there, and take no lock.
-    let writes = kept.lock().unwrap().writes;
-    assert!(matches!(world.observe(&terraform).await.unwrap(), Observed::Present(_)));
-    world.write(&root(port, "two"));
-    let change = world.plan(&terraform, &world.resource()).await.unwrap();
-    assert_eq!((change.action, kept.lock().unwrap().writes), (Action::Update, writes));
+        // Looking and planning write nothing there, and take no lock.
+        let writes = kept.lock().unwrap().writes;
+        assert!(matches!(world.observe(&terraform).await.unwrap(), Observed::Present(_)));
+        world.write(&root(port, "two"));
+        let change = world.plan(&terraform, &world.resource()).await.unwrap();
+        assert_eq!((change.action, kept.lock().unwrap().writes), (Action::Update, writes));
 
-    // What somebody who is gone has left behind.
-    kept.lock().unwrap().lock = Some(LOCK.as_bytes().to_vec());
-    let failed = terraform.apply(&world.ctx(2), &change).await.unwrap_err();
-    assert_eq!(failed.error.code(), "terraform::lock-held", "{:?}", failed.error);
-    let said = format!("{:?}", failed.error);
-    // Of a lock on such a server, the tools tell no more than its id.
-    assert!(said.contains("deploy unlock COMPONENT 0b1c-stuck"), "{said}");
-    assert!(kept.lock().unwrap().lock.is_some(), "a lock is never broken by itself");
-    let address = world.resource().address;
-    let wrong = terraform.unlock(&world.ctx(3), &address, "another").await;
-    println!("another id: {wrong:?}");
-    kept.lock().unwrap().lock = Some(LOCK.as_bytes().to_vec());
-    terraform.unlock(&world.ctx(4), &address, "0b1c-stuck").await.unwrap();
-    assert!(kept.lock().unwrap().lock.is_none());
-    let live = world.converge(&terraform, 5).await.unwrap().unwrap();
-    assert_eq!(live.outputs["word"].known().unwrap(), "two");
+        // What somebody who is gone has left behind.
+        kept.lock().unwrap().lock = Some(LOCK.as_bytes().to_vec());
+        let failed = terraform.apply(&world.ctx(2), &change).await.unwrap_err();
+        assert_eq!(failed.error.code(), "terraform::lock-held", "{:?}", failed.error);
+        let said = format!("{:?}", failed.error);
+        // Of a lock on such a server, the tools tell no more than its id.
+        assert!(said.contains("deploy unlock COMPONENT 0b1c-stuck"), "{said}");
+        assert!(kept.lock().unwrap().lock.is_some(), "a lock is never broken by itself");
+        let address = world.resource().address;
+        let wrong = terraform.unlock(&world.ctx(3), &address, "another").await;
+        println!("another id: {wrong:?}");
+        kept.lock().unwrap().lock = Some(LOCK.as_bytes().to_vec());
+        terraform.unlock(&world.ctx(4), &address, "0b1c-stuck").await.unwrap();
+        assert!(kept.lock().unwrap().lock.is_none());
+        let live = world.converge(&terraform, 5).await.unwrap().unwrap();
+        assert_eq!(live.outputs["word"].known().unwrap(), "two");
+    })
+    .await;
 }

@@ -7,69 +7,83 @@ use code_core::provider::{Action, Effects, Observed};
 use code_providers::terraform::Terraform;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::world::{World, tool, until};
+use crate::world::{World, each_tool, until};
 
 /// The tool records a resource as made before its provisioners have run; killed in between, it leaves a state that
 /// a plan of the tool's own finds nothing wrong with.
 #[tokio::test]
 async fn what_was_cut_off_in_a_provisioner_is_made_anew() {
-    let Some(tool) = tool("an apply that is cut off") else { return };
-    let world = World::new(tool, "");
-    let (log, go, pid) = (world.path("log"), world.path("go"), world.path("pid"));
-    world.write(&format!(
-        "resource \"terraform_data\" \"quick\" {{}}\n\
+    each_tool("an apply that is cut off", async |tool| {
+        let world = World::new(tool, "");
+        let (log, go, pid) = (world.path("log"), world.path("go"), world.path("pid"));
+        world.write(&format!(
+            "resource \"terraform_data\" \"quick\" {{\n  provisioner \"local-exec\" {{\n    \
+             command = \"until test -s '{}'; do sleep 0.1; done\"\n  }}\n}}\n\
          resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    \
          command = \"echo $PPID > '{}'; test -e '{}' || sleep 300; echo done >> '{}'\"\n  }}\n}}\n",
-        pid.display(),
-        go.display(),
-        log.display()
-    ));
-    let terraform = Terraform::default();
-    let resource = world.resource();
-    let change = world.plan(&terraform, &resource).await.unwrap();
-    let ctx = world.ctx(1);
-    let kill = async {
-        let both = || {
-            let state = String::from_utf8_lossy(&world.state().unwrap_or_default()).into_owned();
-            state.contains("\"slow\"") && state.contains("\"quick\"") && state.ends_with("}\n")
+            pid.display(),
+            pid.display(),
+            go.display(),
+            log.display()
+        ));
+        let terraform = Terraform::default();
+        let resource = world.resource();
+        let change = world.plan(&terraform, &resource).await.unwrap();
+        let ctx = world.ctx(1);
+        let kill = async {
+            // The tool writes its state where a resource is finished: the quick one is, once the slow one is under way.
+            let done = || {
+                let done = fs::read_to_string(world.state_file().with_file_name("applying.done"));
+                done.is_ok_and(|done| done == "terraform_data.quick\n")
+            };
+            let both = || {
+                let state = String::from_utf8_lossy(&world.state().unwrap_or_default()).into_owned();
+                state.contains("\"slow\"") && state.contains("\"quick\"") && state.ends_with("}\n") && done()
+            };
+            until("the state has both", both).await;
+            until("the provisioner runs", || fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')))
+                .await;
+            let pid = fs::read_to_string(&pid).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
+            kill_process(pid, Signal::KILL).unwrap();
         };
-        until("the state has both", both).await;
-        until("the provisioner runs", || fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n'))).await;
-        let pid = fs::read_to_string(&pid).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
-        kill_process(pid, Signal::KILL).unwrap();
-    };
-    let (applied, ()) = tokio::join!(terraform.apply(&ctx, &change), kill);
-    let failed = applied.unwrap_err();
-    assert_eq!(failed.error.code(), "terraform::killed", "{failed:?}");
+        let (applied, ()) = tokio::join!(terraform.apply(&ctx, &change), kill);
+        let failed = applied.unwrap_err();
+        assert_eq!(failed.error.code(), "terraform::killed", "{failed:?}");
 
-    let Observed::Present(live) = world.observe(&terraform).await.unwrap() else { panic!("it is not seen") };
-    assert!(!live.drift.is_empty());
-    let again = world.plan(&terraform, &resource).await.unwrap();
-    let Effects::Exact(effects) = &again.effects else { panic!("{:?}", again.effects) };
-    let effects: Vec<_> = effects.iter().map(|effect| (effect.action, effect.name.as_str())).collect();
-    assert_eq!(
-        effects,
-        [(Action::Create, "terraform_data.slow")],
-        "making it anew is within what was approved"
-    );
-    fs::write(&go, "").unwrap();
-    terraform.apply(&world.ctx(2), &again).await.unwrap().unwrap();
-    assert_eq!(fs::read_to_string(&log).unwrap(), "done\n");
-    let kept = world.plan(&terraform, &resource).await.unwrap();
-    assert_eq!(kept.action, Action::Keep, "{kept:?}");
+        let Observed::Present(live) = world.observe(&terraform).await.unwrap() else {
+            panic!("it is not seen")
+        };
+        assert!(!live.drift.is_empty());
+        let again = world.plan(&terraform, &resource).await.unwrap();
+        let Effects::Exact(effects) = &again.effects else { panic!("{:?}", again.effects) };
+        let effects: Vec<_> = effects.iter().map(|effect| (effect.action, effect.name.as_str())).collect();
+        assert_eq!(
+            effects,
+            [(Action::Create, "terraform_data.slow")],
+            "making it anew is within what was approved"
+        );
+        fs::write(&go, "").unwrap();
+        terraform.apply(&world.ctx(2), &again).await.unwrap().unwrap();
+        assert_eq!(fs::read_to_string(&log).unwrap(), "done\n");
+        let kept = world.plan(&terraform, &resource).await.unwrap();
+        assert_eq!(kept.action, Action::Keep, "{kept:?}");
+    })
+    .await;
 }
 
 /// A kill in the middle of a write leaves an empty file: that is no absence.
 #[tokio::test]
 async fn a_state_that_was_cut_off_is_no_absence() {
-    let Some(tool) = tool("a state that is cut off") else { return };
-    let world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
-    let terraform = Terraform::default();
-    world.converge(&terraform, 1).await.unwrap().unwrap();
-    let whole = world.state().unwrap();
-    for cut in [&b""[..], &whole[..whole.len() / 2]] {
-        fs::write(world.state_file(), cut).unwrap();
-        let error = world.observe(&terraform).await.unwrap_err();
-        assert_eq!(error.code(), "terraform::state-damaged", "{error:?}");
-    }
+    each_tool("a state that is cut off", async |tool| {
+        let world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
+        let terraform = Terraform::default();
+        world.converge(&terraform, 1).await.unwrap().unwrap();
+        let whole = world.state().unwrap();
+        for cut in [&b""[..], &whole[..whole.len() / 2]] {
+            fs::write(world.state_file(), cut).unwrap();
+            let error = world.observe(&terraform).await.unwrap_err();
+            assert_eq!(error.code(), "terraform::state-damaged", "{error:?}");
+        }
+    })
+    .await;
 }

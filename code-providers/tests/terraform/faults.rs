@@ -6,7 +6,7 @@ use code_core::Provider;
 use code_core::provider::{Health, Observed};
 use code_providers::terraform::{Flavour, Settings, Terraform};
 
-use crate::world::{World, quick, tool};
+use crate::world::{World, each_tool, quick};
 
 const NEW: &str = r#"echo '{"terraform_version":"9.9.9"}'"#;
 
@@ -55,43 +55,48 @@ async fn each_fault_of_a_tool_has_its_own_error() {
 
 #[tokio::test]
 async fn a_root_is_not_gone_where_its_tool_does_not_answer() {
-    let Some(tool) = tool("a tool that does not answer") else { return };
-    let mut world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
-    world.converge(&Terraform::default(), 1).await.unwrap().unwrap();
-    let before = world.state();
-    for program in [when("plan", "sleep 1000"), when("plan", "kill -KILL $$"), when("plan", "echo what")] {
-        world.with_program(&program);
-        let settings = Settings { look_limit: Duration::from_secs(2), grace: Duration::ZERO, ..quick() };
-        let seen = world.observe(&Terraform::new(settings)).await.unwrap();
-        assert!(matches!(seen, Observed::Unknown(_)), "{program}: {seen:?}");
-    }
-    assert_eq!(world.state(), before);
-    let health = Terraform::default().health(&world.ctx(0)).await.unwrap();
-    assert!(matches!(health, Health::Ready { .. }), "{health:?}");
-    world.with_program("exit 1");
-    let health = Terraform::default().health(&world.ctx(0)).await.unwrap();
-    assert!(matches!(health, Health::Broken { .. }), "{health:?}");
+    each_tool("a tool that does not answer", async |tool| {
+        let mut world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
+        world.converge(&Terraform::default(), 1).await.unwrap().unwrap();
+        let before = world.state();
+        for program in [when("plan", "sleep 1000"), when("plan", "kill -KILL $$"), when("plan", "echo what")]
+        {
+            world.with_program(&program);
+            let settings = Settings { look_limit: Duration::from_secs(2), grace: Duration::ZERO, ..quick() };
+            let seen = world.observe(&Terraform::new(settings)).await.unwrap();
+            assert!(matches!(seen, Observed::Unknown(_)), "{program}: {seen:?}");
+        }
+        assert_eq!(world.state(), before);
+        let health = Terraform::default().health(&world.ctx(0)).await.unwrap();
+        assert!(matches!(health, Health::Ready { .. }), "{health:?}");
+        world.with_program("exit 1");
+        let health = Terraform::default().health(&world.ctx(0)).await.unwrap();
+        assert!(matches!(health, Health::Broken { .. }), "{health:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_state_beside_the_root_is_not_made_a_second_time() {
-    let Some(tool) = tool("a state beside the root") else { return };
-    let world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
-    world.converge(&Terraform::default(), 1).await.unwrap().unwrap();
-    let theirs = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
-    let own = theirs.path("root/terraform.tfstate");
-    std::fs::write(&own, world.state().unwrap()).unwrap();
-    let error = theirs.plan(&Terraform::default(), &theirs.resource()).await.unwrap_err();
-    assert_eq!(error.code(), "terraform::own-state", "{error:?}");
-    // What it says to do is enough: the resource is taken over as it is.
-    let line = error.help_text().unwrap().split(": ").nth(1).unwrap().to_owned();
-    assert!(std::process::Command::new("sh").args(["-c", &line]).status().unwrap().success(), "{line}");
-    let change = theirs.plan(&Terraform::default(), &theirs.resource()).await.unwrap();
-    assert!(!change.effects.may_destroy() && change.prior.is_some(), "{change:?}");
-    theirs.converge(&Terraform::default(), 1).await.unwrap().unwrap();
-    let id = |state: Vec<u8>| -> serde_json::Value {
-        let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-        state["resources"][0]["instances"][0]["attributes"]["id"].clone()
-    };
-    assert_eq!(id(theirs.state().unwrap()), id(world.state().unwrap()));
+    each_tool("a state beside the root", async |tool| {
+        let world = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
+        world.converge(&Terraform::default(), 1).await.unwrap().unwrap();
+        let theirs = World::new(tool, "resource \"terraform_data\" \"x\" {}\n");
+        let own = theirs.path("root/terraform.tfstate");
+        std::fs::write(&own, world.state().unwrap()).unwrap();
+        let error = theirs.plan(&Terraform::default(), &theirs.resource()).await.unwrap_err();
+        assert_eq!(error.code(), "terraform::own-state", "{error:?}");
+        // What it says to do is enough: the resource is taken over as it is.
+        let line = error.help_text().unwrap().split(": ").nth(1).unwrap().to_owned();
+        assert!(std::process::Command::new("sh").args(["-c", &line]).status().unwrap().success(), "{line}");
+        let change = theirs.plan(&Terraform::default(), &theirs.resource()).await.unwrap();
+        assert!(!change.effects.may_destroy() && change.prior.is_some(), "{change:?}");
+        theirs.converge(&Terraform::default(), 1).await.unwrap().unwrap();
+        let id = |state: Vec<u8>| -> serde_json::Value {
+            let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+            state["resources"][0]["instances"][0]["attributes"]["id"].clone()
+        };
+        assert_eq!(id(theirs.state().unwrap()), id(world.state().unwrap()));
+    })
+    .await;
 }

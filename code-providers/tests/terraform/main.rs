@@ -4,8 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "these tests wait for real programs")]
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod again;
 mod backend;
 mod cut_off;
 mod faults;
+mod mirror;
+mod s3;
 mod server;
 mod world;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -19,25 +19,26 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) struct World {
     dir: TempDir,
-    pub(crate) host: Arc<dyn Host>,
+    host: Arc<Watched>,
     pub(crate) tool: Flavour,
 }
 
-/// The tool of this machine; `None`, said aloud, where there is none, which is a failure in CI.
-pub(crate) fn tool(what: &str) -> Option<Flavour> {
+/// Holds for each of the tools; one that is not on this machine is named, which is a failure in CI.
+pub(crate) async fn each_tool(what: &str, test: impl AsyncFn(Flavour)) {
     let host = LocalHost::new();
-    let found = Flavour::ALL.into_iter().find(|tool| host.which(tool.program()).is_some());
-    if found.is_none() {
-        println!("skipped: {what}: neither `tofu` nor `terraform` is on this machine");
+    for tool in Flavour::ALL {
+        match host.which(tool.program()) {
+            Some(_) => test(tool).await,
+            None => println!("skipped: {what}: `{}` is not on this machine", tool.program()),
+        }
     }
-    found
 }
 
 impl World {
     pub(crate) fn new(tool: Flavour, main: &str) -> World {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
-        let world = World { dir, host: Arc::new(LocalHost::new()), tool };
+        let world = World { dir, host: Arc::default(), tool };
         world.write(main);
         world
     }
@@ -55,7 +56,12 @@ impl World {
         let program = self.path("program");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        self.host = Arc::new(Instead { program, real: LocalHost::new() });
+        self.host = Arc::new(Watched { program: Some(program), ..Watched::default() });
+    }
+
+    /// What the tools were called for since this was asked last.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.host.calls.lock().unwrap())
     }
 
     pub(crate) fn resource(&self) -> Resource {
@@ -70,7 +76,7 @@ impl World {
 
     pub(crate) fn ctx(&self, step: u32) -> Ctx {
         let key = Key::of(Digest::of(self.dir.path().as_os_str().as_encoded_bytes()), StepId(step), false);
-        Ctx::new(Arc::clone(&self.host), Arc::new(MemorySecrets::new()), self.path("state"))
+        Ctx::new(Arc::clone(&self.host) as _, Arc::new(MemorySecrets::new()), self.path("state"))
             .for_deployment(&Deployment::new("shop", "staging").unwrap())
             .for_step(key, Default::default())
     }
@@ -115,15 +121,16 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// This machine, with another program in the place of the tools.
-#[derive(Debug)]
-struct Instead {
-    program: PathBuf,
+/// This machine, which notes what is run; with another program in the place of the tools, where there is one.
+#[derive(Debug, Default)]
+struct Watched {
+    program: Option<PathBuf>,
     real: LocalHost,
+    calls: Mutex<Vec<String>>,
 }
 
 #[async_trait]
-impl Host for Instead {
+impl Host for Watched {
     fn now(&self) -> jiff::Timestamp {
         self.real.now()
     }
@@ -136,8 +143,8 @@ impl Host for Instead {
     fn user(&self) -> String {
         self.real.user()
     }
-    fn which(&self, _: &str) -> Option<PathBuf> {
-        Some(self.program.clone())
+    fn which(&self, program: &str) -> Option<PathBuf> {
+        self.program.clone().or_else(|| self.real.which(program))
     }
     async fn sleep(&self, duration: Duration) {
         self.real.sleep(duration).await;
@@ -148,6 +155,8 @@ impl Host for Instead {
         command: Command,
         on_line: &(dyn for<'l> Fn(&'l str) + Send + Sync),
     ) -> Result<Output> {
+        let call = command.args.first().map(|arg| arg.to_string_lossy().into_owned());
+        self.calls.lock().unwrap().extend(call);
         self.real.run(cancel, command, on_line).await
     }
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use code_core::provider::Resource;
+use code_core::expr::plain;
 use code_core::recipe::At;
 use code_core::spec::{Component, HealthCheck};
 use code_core::{Address, Result};
