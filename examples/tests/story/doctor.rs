@@ -85,6 +85,20 @@ fn usual() -> BTreeSet<String> {
     examined(&world, |_| {}).into_iter().map(|(name, ..)| name).collect()
 }
 
+/// A directory for `PATH` with those tools of this machine that a story does not take away.
+fn others(world: &World) -> String {
+    let dir = world.path("others");
+    fs::create_dir_all(&dir).expect("a directory");
+    for tool in ["tofu", "terraform"] {
+        let mut found = ["/usr/local/bin", "/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool));
+        if let Some(found) = found.find(|found| found.is_file()) {
+            // A second call finds the link of the first.
+            let _ = std::os::unix::fs::symlink(found, dir.join(tool));
+        }
+    }
+    dir.display().to_string()
+}
+
 /// What is found but for what this machine lacks anyway.
 fn found(world: &World, with: impl Fn(&mut Command)) -> Found {
     let usual = usual();
@@ -198,7 +212,7 @@ fn where_state_cannot_be_written_its_owner_can_mend_it() {
 fn a_missing_git_matters_where_revisions_go_to_a_repository_of_ones_own() {
     let world = database();
     let without = |command: &mut Command| {
-        command.env("PATH", "/nonexistent");
+        command.env("PATH", others(&world));
     };
     assert!(only_with(&world, "git", "warn", without).contains("install"));
     world.write("code.toml", "git = \"https://git.example.org/shop.git\"\n");
@@ -401,12 +415,12 @@ fn postgresql_that_is_gone_matters_where_a_database_needs_it() {
     if !has_own_view() || !has_postgresql() {
         return;
     }
+    let world = World::new();
     let hidden = |command: &mut Command| {
-        command.env("PATH", "/usr/bin:/bin");
+        command.env("PATH", format!("/usr/bin:/bin:{}", others(&world)));
         mounted(command, "size=1m", Path::new("/usr/lib/postgresql"));
     };
     assert!(only_with(&database(), "postgres", "warn", hidden).contains("install"));
-    let world = World::new();
     world.write("code.toml", "");
     world.ok(&["Deploy a PostgreSQL database to staging", "--yes", "-q"]);
     well(&world);
