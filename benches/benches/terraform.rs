@@ -60,7 +60,9 @@ impl Ground {
     fn root(&self, name: &str, resources: usize) -> PathBuf {
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).unwrap();
-        let main = format!("resource \"terraform_data\" \"x\" {{\n  count = {resources}\n  input = count.index\n}}\n");
+        let main = format!(
+            "resource \"terraform_data\" \"x\" {{\n  count = {resources}\n  input = count.index\n}}\n"
+        );
         fs::write(dir.join("main.tf"), main).unwrap();
         dir
     }
@@ -143,7 +145,8 @@ fn many(runtime: &Runtime, tool: Flavour, program: &Path) {
         theirs.push(took);
 
         let roots = (0..ROOTS).map(|i| format!("ours{i}"));
-        let resources: Vec<Resource> = roots.map(|name| ground.resource(&name, &ground.root(&name, 1))).collect();
+        let resources: Vec<Resource> =
+            roots.map(|name| ground.resource(&name, &ground.root(&name, 1))).collect();
         let terraform = Terraform::default();
         let one = async |(i, resource): (u32, &Resource)| {
             let ctx = ground.ctx(i);

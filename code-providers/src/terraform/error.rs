@@ -230,22 +230,26 @@ fn unlock(why: &str) -> Error {
 }
 
 fn held(info: Option<LockInfo>, now: Timestamp, text: &str) -> Error {
-    let held = |message: String| Error::new(ErrorKind::Failed, "terraform::lock-held", message).transient();
-    let Some(info) = info else {
-        return held(format!("take the lock of the root's state: {text}"))
-            .help("wait for whoever holds it, and run it again");
+    let (who, help) = match &info {
+        None => (text.to_owned(), "wait for whoever holds it, and run it again".to_owned()),
+        Some(LockInfo { id, who, created, .. }) => {
+            let who = if who.is_empty() { "somebody" } else { who };
+            let age = age(created, now).map_or_else(String::new, |age| format!(", for {age}"));
+            let help = format!(
+                "wait for it, and run it again; where you are certain that nobody works there any more, break it by its \
+                 id: `deploy unlock COMPONENT {id}`"
+            );
+            (format!("{who} holds it{age}"), help)
+        }
     };
-    let age = age(&info.created, now).map_or_else(String::new, |age| format!(", for {age}"));
-    let who = if info.who.is_empty() { "somebody" } else { &info.who };
-    held(format!("take the lock of the root's state: {who} holds it{age}"))
-        .help(format!(
-            "wait for it, and run it again; where you are certain that nobody works there any more, break it by its \
-             id: `deploy unlock COMPONENT {}`",
-            info.id
-        ))
-        .with("lock", info.id)
-        .with("operation", info.operation)
-        .with("since", info.created)
+    let message = format!("take the lock of the root's state: {who}");
+    let error = Error::new(ErrorKind::Failed, "terraform::lock-held", message).transient().help(help);
+    match info {
+        None => error,
+        Some(LockInfo { id, operation, created, .. }) => {
+            error.with("lock", id).with("operation", operation).with("since", created)
+        }
+    }
 }
 
 /// How long ago a lock was taken.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use code_core::provider::Resource;
 use code_core::expr::plain;
+use code_core::provider::Resource;
 use code_core::recipe::At;
 use code_core::spec::{Component, HealthCheck};
 use code_core::{Address, Result};
@@ -112,7 +112,9 @@ fn env(at: &At<'_>) -> Value {
     all.extend(port(me).map(|port| ("PORT", port.to_string())));
     // What another component gives comes from the Secret.
     let known = |value: &str| refer::text(at, value).ok()?.known().map(|value| plain(&value));
-    all.extend(me.env.iter().filter_map(|(name, value)| Some((name.as_str(), pod::verbatim(&known(value)?)))));
+    all.extend(
+        me.env.iter().filter_map(|(name, value)| Some((name.as_str(), pod::verbatim(&known(value)?)))),
+    );
     all.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
 }
 
