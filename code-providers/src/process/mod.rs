@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Observing and planning never start a keeper, and never change anything. The provider is thin: what a
-//! resource wants is read in `want`, what has to change is decided in `plan` (pure), what is there is seen in
-//! `observe`, and `apply` asks the [`keeper`].
+//! resource wants is read in `want`, what has to change is decided in `plan` (pure), a port that somebody else
+//! has is refused by `taken`, what is there is seen in `observe`, and `apply` asks the [`keeper`].
 
 mod apply;
 pub mod identity;
@@ -20,6 +20,7 @@ mod observe;
 mod plan;
 pub mod port;
 pub mod probe;
+mod taken;
 mod user;
 mod want;
 
@@ -107,11 +108,13 @@ impl Provider for ProcessProvider {
         }
     }
 
-    async fn plan(&self, _ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change> {
-        match resource.kind.as_str() {
-            ROUTE => plan::route(resource, live),
-            _ => plan::process(resource, live),
-        }
+    async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change> {
+        let (change, code) = match resource.kind.as_str() {
+            ROUTE => (plan::route(resource, live)?, "route::port-taken"),
+            _ => (plan::process(resource, live)?, "process::port-taken"),
+        };
+        taken::check(ctx, &place(ctx, resource)?, &change, code).await?;
+        Ok(change)
     }
 
     async fn apply(&self, ctx: &Ctx, change: &Change) -> Result<Option<Live>, Failed> {

@@ -46,6 +46,11 @@ pub fn answers(port: u16) -> bool {
     loopback(port).iter().any(|address| TcpStream::connect_timeout(address, timeout).is_ok())
 }
 
+/// Whether somebody listens on this port, on whatever address; nothing is opened to find out.
+pub fn is_listened_on(port: u16) -> bool {
+    !sockets(port).is_empty()
+}
+
 /// The processes that listen on this port, as far as this user may know.
 pub fn listeners(port: u16) -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -54,12 +59,7 @@ pub fn listeners(port: u16) -> Vec<i32> {
 
 /// Those of some processes that listen on this port.
 fn listeners_among(port: u16, pids: impl Iterator<Item = i32>) -> Vec<i32> {
-    let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|table| listening(&table, port))
-        .map(|inode| format!("socket:[{inode}]"))
-        .collect();
+    let sockets = sockets(port);
     if sockets.is_empty() {
         return Vec::new();
     }
@@ -69,6 +69,16 @@ fn listeners_among(port: u16, pids: impl Iterator<Item = i32>) -> Vec<i32> {
             .any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
     };
     pids.filter(holds).collect()
+}
+
+/// The sockets that listen on this port, as a descriptor's link names them.
+fn sockets(port: u16) -> Vec<String> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|table| listening(&table, port))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect()
 }
 
 /// A process that listens on the port of `owner` and does not belong to it.

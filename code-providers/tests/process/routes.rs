@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use code_core::provider::{Action, Live, Observed};
+use code_core::{Deployment, Error, Provider};
 use code_providers::process::keeper::{Phase, Seen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::world::{World, call, eventually, free_port, get, kill, pid_of, port_of, route, web, with};
+use crate::world::{
+    World, call, eventually, free_port, get, kill, pid_of, port_of, read_all, route, web, with,
+};
 
 crate::trials!(
     a_route_spreads_over_its_targets,
@@ -16,6 +19,7 @@ crate::trials!(
     what_is_under_way_is_finished,
     upgraded_connections_are_closed_at_the_deadline,
     a_taken_port_is_told_with_who_has_it,
+    a_port_of_ones_own_is_not_taken,
     a_stranger_on_its_port_is_drift,
     a_dead_target_is_passed_over,
     a_request_in_circles_is_ended,
@@ -164,32 +168,75 @@ async fn upgraded_connections_are_closed_at_the_deadline() {
     assert!(matches!(drained, Some(Seen::Drained { upgraded_closed: 1, unfinished: 0, .. })), "{drained:?}");
 }
 
+/// What is wanted of a port that this test itself listens on: it is named, and so is this process.
+fn names_me(error: &Error, code: &str, port: u16) {
+    let help = error.help_text().unwrap_or_default();
+    assert_eq!(error.code(), code);
+    assert!(error.message().contains(&port.to_string()), "{error:?}");
+    assert!(help.contains(&std::process::id().to_string()) && help.contains("another port"), "{error:?}");
+}
+
 async fn a_taken_port_is_told_with_who_has_it() {
     let world = World::new();
     let a = named(&world, "a").await;
-    let socket = TcpListener::bind(("127.0.0.1", free_port())).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let failed = world.try_apply(&route(port, &[&a])).await.unwrap_err();
-    assert_eq!((failed.error.code(), &failed.left), ("route::port-taken", &Observed::Absent));
-    assert!(
-        failed.error.help_text().unwrap().contains(&std::process::id().to_string()),
-        "{:?}",
-        failed.error
-    );
-
+    let before = read_all(&world.state);
+    let taken = |address| async move { TcpListener::bind((address, free_port())).await.unwrap() };
     // Also where only the other loopback address is taken.
-    let socket = TcpListener::bind(("::1", free_port())).await.unwrap();
-    let only_v6 = socket.local_addr().unwrap().port();
-    let failed = world.try_apply(&route(only_v6, &[&a])).await.unwrap_err();
-    assert_eq!(failed.error.code(), "route::port-taken");
+    for socket in [taken("127.0.0.1").await, taken("::1").await, taken("0.0.0.0").await] {
+        let port = socket.local_addr().unwrap().port();
+        let error = world.try_plan(&route(port, &[&a])).await.unwrap_err();
+        names_me(&error, "route::port-taken", port);
+        let error = world.try_plan(&with(web("b"), "port", port)).await.unwrap_err();
+        names_me(&error, "process::port-taken", port);
+    }
+    assert_eq!(read_all(&world.state), before, "to plan changes nothing");
+    // On another address it is in nobody's way.
+    let elsewhere = taken("127.0.0.2").await;
+    world.plan(&route(elsewhere.local_addr().unwrap().port(), &[&a])).await;
 
-    let failed = world.try_apply(&with(web("b"), "port", port)).await.unwrap_err();
-    assert_eq!(failed.error.code(), "process::port-taken");
-    assert!(
-        failed.error.help_text().unwrap().contains(&std::process::id().to_string()),
-        "{:?}",
-        failed.error
-    );
+    // Whoever takes it after it was planned is found in the run, in the same words.
+    let port = free_port();
+    let [address, server] = [route(port, &[&a]), with(web("b"), "port", port)];
+    let changes = [world.plan(&address).await, world.plan(&server).await];
+    let _socket = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    for (change, code) in changes.iter().zip(["route::port-taken", "process::port-taken"]) {
+        let failed = world.provider.apply(&world.step(), change).await.unwrap_err();
+        names_me(&failed.error, code, port);
+        assert_eq!(failed.left, Observed::Absent);
+        let planned = world.try_plan(&change.resource).await.unwrap_err();
+        let said = |error: &Error| (error.to_string(), error.help_text().map(str::to_owned));
+        assert_eq!(said(&planned), said(&failed.error));
+    }
+}
+
+async fn a_port_of_ones_own_is_not_taken() {
+    let world = World::new();
+    let a = named(&world, "a").await;
+    let port = free_port();
+    let endpoint = route(port, &[&a]);
+    let change = world.plan(&endpoint).await;
+    world.provider_apply(&world.step(), &change).await;
+    // A call that nobody heard the end of is planned again as if nothing had been done.
+    assert_eq!(world.provider.plan(&world.ctx, &endpoint, &Observed::Absent).await.unwrap(), change);
+    assert_eq!(world.plan(&route(port, &[])).await.action, Action::Update);
+    // A server in the place of another one has its port, and so may what a step before it gives up.
+    let fixed = free_port();
+    let server = with(web("b"), "port", fixed);
+    world.apply(&server).await;
+    assert_eq!(world.plan(&with(server.clone(), "env.NAME", "b")).await.action, Action::Replace);
+    assert_eq!(world.plan(&with(web("c"), "port", fixed)).await.action, Action::Create);
+    // It is free for the same deployment only.
+    let test = Deployment::new("shop", "test").unwrap();
+    let other = world.ctx.clone().for_deployment(&test);
+    for (wanted, place) in [(&endpoint, "web/endpoint"), (&server, "web/process.b")] {
+        let error = world.provider.plan(&other, wanted, &Observed::Absent).await.unwrap_err();
+        let help = error.help_text().unwrap_or_default();
+        assert!(help.starts_with(&format!("{place} of shop/staging has it")), "{error:?}");
+    }
+    // What is served while no keeper can be asked yet is ours, too; and what died lets go.
+    world.kill_keeper().await;
+    assert_eq!(world.plan(&endpoint).await.action, Action::Update);
+    assert_eq!(world.plan(&with(server, "env.NAME", "b")).await.action, Action::Replace);
 }
 
 async fn a_stranger_on_its_port_is_drift() {

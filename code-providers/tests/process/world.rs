@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use code_core::memory::{MemoryHost, MemorySecrets};
 use code_core::provider::{Change, Failed, Live, Observed, Resource};
-use code_core::{Ctx, Deployment, Digest, Host, Key, Layout, Provider, StepId, Want};
+use code_core::{Ctx, Deployment, Digest, Error, Host, Key, Layout, Provider, StepId, Want};
 use code_providers::ProcessProvider;
 use code_providers::process::keeper::{Kept, Place, Seen, Table, keeper_events};
 use rustix::process::{Pid, Signal};
@@ -79,9 +79,13 @@ impl World {
         self.provider.observe(&self.ctx, resource, None).await.unwrap()
     }
 
-    pub(crate) async fn plan(&self, resource: &Resource) -> Change {
+    pub(crate) async fn try_plan(&self, resource: &Resource) -> Result<Change, Error> {
         let observed = self.observe(resource).await;
-        self.provider.plan(&self.ctx, resource, &observed).await.unwrap()
+        self.provider.plan(&self.ctx, resource, &observed).await
+    }
+
+    pub(crate) async fn plan(&self, resource: &Resource) -> Change {
+        self.try_plan(resource).await.unwrap()
     }
 
     pub(crate) async fn try_apply(&self, resource: &Resource) -> Result<Option<Live>, Failed> {

@@ -93,9 +93,10 @@ fn a_stranger_on_its_port_is_named_and_left_alone() {
     let status = world.fails(&["status"], 10, "web/endpoint");
     let taken = "is taken by story-";
     assert!(status.out.contains(taken) && status.out.contains(&std::process::id().to_string()), "{status}");
-    let failed = world.run(&[SENTENCE, "--yes"]);
-    assert!([5, 6].contains(&failed.code), "{failed}");
-    assert!(failed.err.contains("hint:") && failed.err.contains("port"), "{failed}");
+    let before = world.snapshot();
+    let refused = world.fails(&[SENTENCE, "--yes"], 1, "error[route::port-taken]");
+    assert!(refused.err.contains("hint: stop story-"), "{refused}");
+    assert!(world.snapshot() == before && world.keepers().is_empty(), "nothing was done: {refused}");
     drop(stranger);
     world.ok(&[SENTENCE, "--yes", "-q"]);
     assert_eq!(http(&url, "GET", "/", "").0, 200);

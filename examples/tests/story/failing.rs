@@ -2,13 +2,12 @@
 //! the error says why and what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 
 use serde_json::Value;
 
 use crate::basics::has_postgresql;
 use crate::load::Load;
-use crate::world::{Ended, World, http, port};
+use crate::world::{Ended, World, http, listens_too, port};
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 const UPDATE: &str = "update the web app in staging";
@@ -42,9 +41,8 @@ fn set(world: &World, lines: &str) {
         .write("code.toml", &settings.replace("[components.web]\n", &format!("[components.web]\n{lines}\n")));
 }
 
-/// Breaks the next version, and sees it fail while a client asks on: whatever `break_it` gives is held
-/// until the end.
-fn taken_back<T>(code: &str, says: &[&str], break_it: impl FnOnce(&World) -> T) {
+/// Breaks the next version, and sees it fail while a client asks on.
+fn taken_back(code: &str, says: &[&str], break_it: impl FnOnce(&World)) {
     let world = World::new();
     app(&world, "one", "pass");
     set(&world, "replicas = 2\nhealth = { path = \"/\", timeout_seconds = 4 }");
@@ -54,7 +52,7 @@ fn taken_back<T>(code: &str, says: &[&str], break_it: impl FnOnce(&World) -> T) 
     let load = Load::on_page(&url);
     load.goes_on(20);
     app(&world, "two", "pass");
-    let held = break_it(&world);
+    break_it(&world);
     // Twice: the second one finds what the first one left.
     for round in 0..2 {
         let into = world.path(&format!("run-{round}.jsonl"));
@@ -74,7 +72,6 @@ fn taken_back<T>(code: &str, says: &[&str], break_it: impl FnOnce(&World) -> T) 
     std::fs::write(world.project().join("code.toml"), settings).unwrap();
     let status = world.ok(&["status"]);
     assert!(status.out.contains("2 of 2 healthy"), "{status}");
-    drop(held);
     app(&world, "two", "pass");
     world.ok(&[UPDATE, "--yes", "-q"]);
 }
@@ -113,14 +110,14 @@ fn an_app_that_crashes_at_start() {
     });
 }
 
+/// It is free when it is planned: the new version itself listens where its address is to be.
 #[test]
-fn a_port_that_somebody_else_took() {
-    taken_back("route::port-taken", &["listener:", "story"], |world| {
+fn a_port_that_is_taken_in_mid_run() {
+    taken_back("route::port-taken", &["listener:", "python"], |world| {
         let wanted = port();
-        let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
-        let old = settings.lines().find(|line| line.starts_with("port = ")).unwrap().to_owned();
-        world.write("code.toml", &settings.replacen(&old, &format!("port = {wanted}"), 1));
-        TcpListener::bind(("127.0.0.1", wanted)).unwrap()
+        world.move_to(wanted);
+        let text = std::fs::read_to_string(world.project().join("app.py")).unwrap();
+        world.write("app.py", &format!("{}{text}", listens_too(wanted)));
     });
 }
 

@@ -12,7 +12,6 @@
 //! that each of them is here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Mutex;
@@ -27,7 +26,7 @@ use serde_json::Value;
 
 use crate::basics::has_postgresql;
 use crate::exports;
-use crate::world::{Ended, World, http, kill, port, stat, try_http, until};
+use crate::world::{Ended, World, http, kill, listens_too, port, stat, try_http, until};
 
 /// How often a run is killed where nobody says otherwise.
 const COUNT: usize = 30;
@@ -35,6 +34,16 @@ const COUNT: usize = 30;
 const WORLDS: usize = 3;
 /// The longest wait before a kill at any moment, in milliseconds: about as long as a run takes.
 const MOMENT: u64 = 900;
+
+/// An app in Python that is well whatever it is asked.
+const SERVES: &str = "\
+import http.server, os
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()
+";
 
 /// What is done to a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -353,7 +362,6 @@ impl Chain {
         let about = format!("{act:?}, killed at {point} ({nth})");
         let web =
             |more: &str| self.settings.replace("[components.web]\n", &format!("[components.web]\n{more}\n"));
-        let mut held = None;
         let (args, good): (&[&str], i32) = match act {
             Deploy => (&[&self.sentence.clone()], 0),
             Update => {
@@ -365,11 +373,11 @@ impl Chain {
                 (&["scale the web app to 3 in staging"], 0)
             }
             Fail => {
+                // Free when it is planned: the new version itself takes the port of its address.
                 let taken = port();
-                held = Some(TcpListener::bind(("127.0.0.1", taken)).unwrap());
-                let old = self.settings.lines().find(|line| line.starts_with("port = ")).unwrap().to_owned();
-                let other = web("env = { COLOUR = \"red\" }").replacen(&old, &format!("port = {taken}"), 1);
-                self.world.write("code.toml", &other);
+                let program = format!("{}{SERVES}", listens_too(taken));
+                self.world.write("code.toml", &web(&format!("start = {:?}", ["python3", "-c", &program])));
+                self.world.move_to(taken);
                 (&["update the web app in staging"], 5)
             }
             RollBack => {
@@ -439,7 +447,6 @@ impl Chain {
             code_core::event::Outcome::Succeeded
         };
         assert_eq!(outcome, Some(wanted), "{story:#?}\n{ended}");
-        drop(held);
         self.world.write(
             "code.toml",
             &web(if act == RollBack || act == Deploy { "" } else { "env = { COLOUR = \"blue\" }" }),

@@ -61,19 +61,29 @@ fn a_program_of_ones_own_has_its_own_word() {
     assert!(fewer.code == 1 && fewer.err.contains("approval::declined"), "{fewer}");
     assert!(answers());
     assert_eq!(run(2).code, 0);
-    // What fails is paused at, and the hook is asked: it takes everything back.
+    // A port that somebody has is told before anything is done.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let elsewhere = state.with_file_name("elsewhere");
+    let deploy = |web: Value| {
+        let spec =
+            json!({"version": 1, "application": "shop", "environment": "staging", "components": [web]});
+        let file = world.write("elsewhere.json", &spec.to_string());
+        world.run_of(&program, &[elsewhere.to_str().unwrap(), file.to_str().unwrap()])
+    };
     let web = json!({"name": "web", "kind": "web", "source": "sample",
         "port": taken.local_addr().unwrap().port()});
-    let spec = json!({"version": 1, "application": "shop", "environment": "staging", "components": [web]});
-    let file = world.write("taken.json", &spec.to_string());
-    let failed = world.run_of(&program, &[elsewhere.to_str().unwrap(), file.to_str().unwrap()]);
-    assert!(failed.code == 1 && failed.err.contains("route::port-taken"), "{failed}");
+    let refused = deploy(web);
+    assert!(refused.code == 1 && refused.err.contains("route::port-taken"), "{refused}");
+    // What fails is paused at, and the hook is asked: it takes everything back.
+    let web = json!({"name": "web", "kind": "web", "source": "sample", "port": crate::world::port(),
+        "start": ["sh", "-c", "exit 3"]});
+    let failed = deploy(web);
+    assert!(failed.code == 1 && failed.err.contains("process::exited"), "{failed}");
     let history = world.ok(&["history", "--full", "--state", elsewhere.to_str().unwrap()]);
     for text in ["waits for a decision", "to take back what was done", "failed and was taken back"] {
         assert!(history.out.contains(text), "{text}: {history}");
     }
+    assert!(!history.out.contains("port-taken"), "no run came of it: {history}");
     let said = world.run_of(&program, &[]);
     assert!(said.code == 1 && said.err.contains("say STATE and SPEC.json"), "{said}");
 

@@ -91,6 +91,9 @@ fn what_contradicts_itself_is_asked_about_or_refused() {
         "Deploy a web app with 2 replicas and 3 replicas to staging",
         "Deploy a web app to staging but do not deploy it",
         "Deploy a public, private database to staging",
+        "Deploy a web app without a database and with a database to staging",
+        "Deploy a web app with SQLite and without a database to staging",
+        "Deploy a web app with a SQLite database to staging but not to staging",
     ] {
         let ended = world.run(&[words, "--yes"]);
         refused(&world, &ended, "resolve::question");
@@ -153,16 +156,69 @@ fn a_path_with_spaces_and_letters_of_other_alphabets_is_a_path() {
     assert!(status.out.contains("1 of 1 healthy"), "{status}");
 }
 
+/// Whoever listens is named, with what to do, and nothing is changed: not even planned, shown or approved.
+fn taken(world: &World, sentence: &str, code: &str, port: u16) {
+    let (before, plan) = (world.snapshot(), world.path("plan.json"));
+    let lines: [&[&str]; 4] = [
+        &[sentence, "--yes"],
+        &[sentence, "--dry-run"],
+        &["plan", sentence],
+        &["plan", sentence, "--out", plan.to_str().unwrap()],
+    ];
+    for line in lines {
+        let ended = world.run(line);
+        refused(world, &ended, code);
+        let me = std::process::id().to_string();
+        let said = [&format!("port {port} for "), "stop story-", &me, "another port"];
+        let missing = said.iter().find(|text| !ended.err.contains(**text));
+        assert!(ended.code == 1 && missing.is_none(), "{missing:?} is not in {ended}");
+    }
+    assert!(world.snapshot() == before && !plan.exists(), "{sentence}");
+    assert!(world.own_processes().is_empty(), "not even a keeper was started: {sentence}");
+}
+
 #[test]
 fn a_port_in_use_is_named_before_anything_is_made() {
     let world = World::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    world.write("code.toml", &format!("[components.web]\nport = {port}\n"));
-    let ended = world.run(&[SENTENCE, "--yes"]);
-    assert!([2, 5, 6].contains(&ended.code), "{ended}");
-    assert!(ended.err.contains(&port.to_string()) && ended.err.contains("hint:"), "{ended}");
-    drop(taken);
+    // An address of its own and one for everybody; either family.
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
+        let taken_by = TcpListener::bind(address).unwrap();
+        let port = taken_by.local_addr().unwrap().port();
+        world.write("code.toml", &format!("[components.web]\nport = {port}\n"));
+        taken(&world, SENTENCE, "route::port-taken", port);
+    }
+    if crate::basics::has_postgresql() {
+        let taken_by = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken_by.local_addr().unwrap().port();
+        world.write("code.toml", &format!("[components.db]\nport = {port}\n"));
+        let sentence = "Deploy a web app with a PostgreSQL database to staging";
+        taken(&world, sentence, "process::port-taken", port);
+    }
+    // Of what runs nothing is touched either.
+    world.settings("");
     world.ok(&[SENTENCE, "--yes", "-q"]);
-    assert_eq!(http(&world.url(), "GET", "/", "").0, 200);
+    let url = world.url();
+    let page = || http(&url, "GET", "/", "").0;
+    world.ok(&["scale the web app to 2 in staging", "--yes", "-q"]);
+    let before = world.snapshot();
+    let taken_by = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.move_to(taken_by.local_addr().unwrap().port());
+    let planned = world.path("plan.json");
+    let apply = ["apply", planned.to_str().unwrap(), "--yes"];
+    world.fails(&["update the web app in staging", "--yes"], 1, "error[route::port-taken]");
+    assert!(world.snapshot() == before && page() == 200);
+    drop(taken_by);
+    // Taken between the plan and its application.
+    world.ok(&["plan", "update the web app in staging", "--out", apply[1]]);
+    let settings = fs::read_to_string(world.project().join("code.toml")).unwrap();
+    let number = settings.lines().find_map(|line| line.strip_prefix("port = ")).unwrap();
+    let taken_by = TcpListener::bind(format!("127.0.0.1:{number}")).unwrap();
+    world.fails(&apply, 1, "error[route::port-taken]");
+    // It had begun under a lease, whose number is all that is new.
+    let (mut now, head) = (world.snapshot(), world.state().join("journal/shop@staging.head"));
+    now.insert(head.clone(), before[&head].clone());
+    assert!(now == before && page() == 200);
+    drop(taken_by);
+    world.ok(&apply);
+    assert_eq!(http(&format!("http://127.0.0.1:{number}"), "GET", "/", "").0, 200);
 }

@@ -58,6 +58,13 @@ impl World {
         self.write("code.toml", &(ports + more));
     }
 
+    /// Gives the web app's address another port in the settings.
+    pub(crate) fn move_to(&self, port: u16) {
+        let settings = fs::read_to_string(self.project().join("code.toml")).expect("settings");
+        let old = settings.lines().find(|line| line.starts_with("port = ")).expect("a port").to_owned();
+        self.write("code.toml", &settings.replacen(&old, &format!("port = {port}"), 1));
+    }
+
     /// The project's directory; its name is the application's.
     pub(crate) fn project(&self) -> PathBuf {
         self.dir.path().join("shop")
@@ -295,6 +302,18 @@ pub(crate) fn port() -> u16 {
     std::iter::repeat_with(|| 8200 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 1600)
         .find(free)
         .expect("a free port")
+}
+
+/// What a program in Python begins with that also listens on a port which is not its own; the first of several
+/// has it.
+pub(crate) fn listens_too(port: u16) -> String {
+    format!(
+        "import socket\n\
+         try:\n\
+         \x20   taken = socket.create_server(('127.0.0.1', {port}))\n\
+         except OSError:\n\
+         \x20   pass\n"
+    )
 }
 
 fn processes() -> Vec<i32> {

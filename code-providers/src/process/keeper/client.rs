@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::book::{file_id, lock_path};
 use super::launch::Program;
 use super::protocol::{Answer, Ask, Disclosed, PROTOCOL, hear, hung_up, say};
 use super::table::{Job, Kept, KeptRoute, Place};
@@ -224,6 +225,14 @@ fn silent() -> Error {
 fn confused() -> Error {
     Error::new(ErrorKind::Bug, "keeper::garbled", "understand what the keeper answered")
         .help("use one version of CODE for a state directory")
+}
+
+/// Whether a process keeps a state directory, or begins to: it has its lock open. One that comes up serves its
+/// routes before it can be asked anything.
+pub(in crate::process) fn is_keeper_of(state_dir: &Path, pid: i32) -> bool {
+    let Some(lock) = file_id(&lock_path(state_dir)) else { return false };
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| file_id(&file.path())).any(|open| open == lock)
 }
 
 /// Where the keeper's socket is, where one was ever made.

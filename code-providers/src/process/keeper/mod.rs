@@ -30,10 +30,12 @@ mod route;
 mod serve;
 mod table;
 
+pub(in crate::process) use client::is_keeper_of;
 pub use client::{Greeting, Keeper};
 pub use events::{KeeperEvent, Seen, keeper_events};
 pub use forsaken::forsaken;
 pub use launch::{Program, keeper_main, keeper_main_from};
+pub(in crate::process) use ports::port_taken;
 pub(in crate::process) use protocol::Disclosed;
 pub use table::{Ending, Job, Kept, KeptRoute, Phase, Place, PortWish, StopSignal, Table};
 

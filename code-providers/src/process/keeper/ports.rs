@@ -23,7 +23,9 @@ pub(super) fn choose_port(job: &Job, table: &Table, state_dir: &Path) -> Result<
     match job.port {
         PortWish::None => Ok(None),
         PortWish::Fixed(wanted) if port::is_free(wanted) => Ok(Some(wanted)),
-        PortWish::Fixed(wanted) => Err(port_taken("process::port-taken", wanted, &job.place)),
+        PortWish::Fixed(wanted) => {
+            Err(port_taken("process::port-taken", wanted, &job.place, table.holder(wanted)))
+        }
         PortWish::Auto => {
             let place = job.place.to_string();
             let last = table.ports.get(&place).copied();
@@ -46,16 +48,22 @@ pub(super) fn choose_port(job: &Job, table: &Table, state_dir: &Path) -> Result<
     }
 }
 
-/// Somebody else listens on a port that a place needs.
-pub(super) fn port_taken(code: &'static str, port: u16, place: &Place) -> Error {
+/// Somebody else listens on a port that a place needs: another place that is kept, or a stranger.
+pub(in crate::process) fn port_taken(
+    code: &'static str,
+    port: u16,
+    place: &Place,
+    other: Option<&Place>,
+) -> Error {
     let holders: Vec<String> = port::listeners(port).into_iter().map(identity::describe).collect();
     let error = Error::new(ErrorKind::Failed, code, format!("take port {port} for {place}"));
-    match holders.as_slice() {
-        [] => error.help(format!(
+    let help = match (other.filter(|other| *other != place), holders.as_slice()) {
+        (Some(other), _) => format!("{other} has it: use another port, or take that down first"),
+        (None, []) => format!(
             "something that this user may not see listens on port {port}: find it with `ss -ltnp`, or use another port"
-        )),
-        some => error
-            .help(format!("stop {}, or use another port", some.join(" and ")))
-            .with("listener", some.join(", ")),
-    }
+        ),
+        (None, some) => format!("stop {}, or use another port", some.join(" and ")),
+    };
+    let error = error.help(help);
+    if holders.is_empty() { error } else { error.with("listener", holders.join(", ")) }
 }

@@ -145,7 +145,10 @@ impl Routes {
             match TcpListener::bind(address).await {
                 Ok(socket) => sockets.push(socket),
                 Err(error) if is_missing_family(&error) => {}
-                Err(error) => return Err(bind_failed(wish, &error)),
+                Err(error) => {
+                    let other = self.book.read(|table| table.holder(wish.port).cloned());
+                    return Err(bind_failed(wish, &error, other.as_ref()));
+                }
             }
         }
         kill::point("keeper.bind");
@@ -186,9 +189,11 @@ impl Routes {
     }
 }
 
-fn bind_failed(wish: &KeptRoute, error: &io::Error) -> Error {
+fn bind_failed(wish: &KeptRoute, error: &io::Error, other: Option<&Place>) -> Error {
     match error.kind() {
-        io::ErrorKind::AddrInUse => port_taken("route::port-taken", wish.port, &wish.place).because(error),
+        io::ErrorKind::AddrInUse => {
+            port_taken("route::port-taken", wish.port, &wish.place, other).because(error)
+        }
         io::ErrorKind::PermissionDenied => {
             let what = format!("serve port {} for {}", wish.port, wish.place);
             Error::new(ErrorKind::Denied, "route::port-denied", what)

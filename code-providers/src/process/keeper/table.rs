@@ -309,6 +309,14 @@ impl Table {
         self.routes.iter().find(|route| route.place == *place)
     }
 
+    /// The place that has a port: one that is served, or whose process runs.
+    pub fn holder(&self, port: u16) -> Option<&Place> {
+        let served = |route: &&KeptRoute| route.port == port && route.trouble.is_none();
+        let runs = |kept: &&Kept| kept.port == Some(port) && kept.lives();
+        let route = self.routes.iter().find(served).map(|route| &route.place);
+        route.or_else(|| self.processes.iter().find(runs).map(|kept| &kept.job.place))
+    }
+
     /// Puts a process in the place of an earlier one.
     pub fn put_process(&mut self, kept: Kept) {
         if let Some(port) = kept.port {
