@@ -154,6 +154,33 @@ fn sentence() -> impl Strategy<Value = (String, Intent)> {
     })
 }
 
+/// Two parts that an app may have, and a way to ask for the one and to leave the other out.
+fn with_and_without() -> impl Strategy<Value = (String, bool)> {
+    let parts = || prop::sample::select(vec!["database", "cache", "queue", "search engine", "bucket"]);
+    let engines = || prop::sample::select(vec!["", "Postgres ", "Redis ", "Kafka "]);
+    let apps = prop::sample::select(vec!["web app", "API", "worker", "web app called kestrel"]);
+    let ways = prop::sample::select(vec![
+        "with a {x} and without a {y}",
+        "without a {y} and with a {x}",
+        "with a {x} but no {y}",
+        "with a {x}, without any {y},",
+        "with no {y} but with a {x}",
+        "which uses a {x} and does not use a {y}",
+        "which doesn't need a {y} and which needs a {x}",
+    ]);
+    (parts(), parts(), engines(), apps, ways).prop_map(|(x, y, engine, app, way)| {
+        let fits = match engine {
+            "Postgres " => x == "database",
+            "Redis " => x == "cache",
+            "Kafka " => x == "queue",
+            _ => false,
+        };
+        let asked = if fits { format!("{engine}{x}") } else { x.to_owned() };
+        let way = way.replace("{x}", &asked).replace("{y}", y);
+        (format!("Deploy a {app} {way} to staging."), x == y)
+    })
+}
+
 /// Words of the grammar and marks, in no order.
 fn salad() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
@@ -246,6 +273,13 @@ proptest! {
     fn what_is_printed_is_read_back((text, intent) in sentence()) {
         let parsed = read(&text);
         prop_assert_eq!(parsed.intents, vec![intent], "{}", text);
+    }
+
+    #[test]
+    fn a_part_that_is_asked_for_and_left_out_is_asked_about((text, same) in with_and_without()) {
+        let parsed = read(&text);
+        let asked = parsed.notes.iter().any(|note| note.code == "nlp::contradiction");
+        prop_assert_eq!(asked, same, "{}: {:?}", text, parsed);
     }
 
     #[test]

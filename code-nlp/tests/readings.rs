@@ -165,12 +165,53 @@ fn contradictions_and_loose_destruction_are_questions() {
         Level::Question,
     );
     notes("Deploy a public, private database to dev.", "nlp::contradiction", Level::Question);
+    for text in [
+        "Deploy a web app without a database and with a database to staging.",
+        "Deploy a web app with SQLite and without a database to staging.",
+        "Deploy a web app with and without a database to staging.",
+        "Deploy a web app which uses a cache and does not use a cache to staging.",
+        "Deploy a web app with a database to staging. No database.",
+        "Deploy a database and a cache but no cache to staging.",
+        "Deploy a web app to staging but not to staging.",
+        "Deploy a web app on AWS and on Azure.",
+        "Deploy a web app in eu-west-1 and in us-east-1.",
+        "Deploy a web app for at most $100 a month and at most $200 a month.",
+    ] {
+        notes(text, "nlp::contradiction", Level::Question);
+    }
     notes("destroy everything", "nlp::destroy-what", Level::Question);
     notes("Stop the web app in staging", "nlp::stop", Level::Question);
     notes("Please turn off the worker in dev.", "nlp::stop", Level::Question);
     notes("pause the web app in staging", "nlp::stop", Level::Question);
     notes("plaese deploy redsi to dev", "nlp::corrected", Level::Advice);
     notes("deploy the ledger api to stagngg", "nlp::unknown-word", Level::Warning);
+}
+
+/// What is left out of one part may well be in another, and what is only near is something else.
+#[test]
+fn what_is_left_out_elsewhere_contradicts_nothing() {
+    for text in [
+        "Deploy an API with a database and a worker without a database to staging.",
+        "Deploy a database, and a web app without a database, to staging.",
+        "Deploy a web app with a PostgreSQL database but without SQLite to staging.",
+        "Deploy a web app with Postgres instead of SQLite to staging.",
+        "Deploy a web app with a database and no cache to staging.",
+        "Deploy a web app with a database named orders, but no database named users, to staging.",
+        "Deploy a web app with a database to staging. Leave the database alone.",
+        "Deploy a web app to staging but not to production.",
+        "Deploy a web app on Kubernetes on AWS.",
+    ] {
+        let parsed = code_nlp::parse(text, &Vocabulary::default());
+        assert!(
+            parsed.notes.iter().all(|note| note.code != "nlp::contradiction"),
+            "{text}: {:?}",
+            parsed.notes
+        );
+    }
+    check(
+        "Deploy a web app that does not use a database to staging",
+        json!([{"action": "deploy", "environment": "staging", "components": [{"kind": "web"}]}]),
+    );
 }
 
 #[test]

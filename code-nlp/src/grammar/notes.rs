@@ -64,6 +64,13 @@ fn note(text: &str, doubt: &Doubt, words: &Vocabulary) -> Option<Note> {
         )
         .at(*span)
         .choices(["yes", "no"]),
+        Doubt::Without { what, span } => Note::question(
+            "nlp::contradiction",
+            format!("the request asks for `{what}` and says to leave it out"),
+            format!("Should `{what}` be part of it or not?"),
+        )
+        .at(*span)
+        .choices(["yes", "no"]),
         Doubt::NoObject { action: Action::Destroy, span } => destroy_what(words).at(*span),
         Doubt::NoObject { action, span } => Note::question(
             "nlp::too-vague",

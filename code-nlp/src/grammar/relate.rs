@@ -319,7 +319,7 @@ impl Relations {
 }
 
 /// Whether a component holds what others read and write.
-fn holds(entity: &Entity) -> bool {
+pub(crate) fn holds(entity: &Entity) -> bool {
     let kind = entity.kind.as_ref().map(|k| k.value);
     matches!(kind, Some(Kind::Database | Kind::Cache | Kind::Queue | Kind::ObjectStorage | Kind::Search))
 }

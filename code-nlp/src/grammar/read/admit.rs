@@ -161,6 +161,7 @@ impl Reader<'_> {
                 && !f.members.is_empty())
         });
         if !self.frames.is_empty() {
+            self.contradictions();
             return;
         }
         // Nothing but a list of what is wanted: "postgres 15, 20 GB, staging".
@@ -198,6 +199,7 @@ impl Reader<'_> {
             frame.action = Some(Said::new(action, span));
             frame.dry_run = self.dry_run;
             self.frames.push(frame);
+            self.contradictions();
         }
     }
 }

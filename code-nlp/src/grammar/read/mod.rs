@@ -12,6 +12,7 @@ mod act;
 mod action;
 mod admit;
 mod attach;
+mod left_out;
 mod loose;
 mod mention;
 mod refer;
@@ -38,6 +39,8 @@ pub(crate) enum Doubt {
     NoObject { action: Action, span: Span },
     /// Something was denied, and nothing else asked.
     Refused { span: Span },
+    /// Something is asked for, and asked to be left out.
+    Without { what: String, span: Span },
     /// A word that stands where an environment would.
     UnknownEnvironment { word: String, span: Span },
 }
@@ -56,6 +59,19 @@ pub(crate) struct Reader<'a> {
     pub(crate) dry_run: Option<Span>,
     /// Actions without an object, which wait for the next clause's.
     waiting: Option<Frame>,
+    /// What is to be left out.
+    left_out: Vec<LeftOut>,
+}
+
+/// "no cache", "without a database", "but not to production".
+#[derive(Clone, Debug)]
+enum LeftOut {
+    /// A component, with those that it stands behind.
+    Part { part: Part, span: Span, of: Vec<usize> },
+    /// A component in the same breath: "with and without a cache".
+    Both { part: Part, span: Span },
+    /// A place.
+    Environment { name: String, span: Span },
 }
 
 /// What a clause says.
@@ -113,6 +129,7 @@ impl<'a> Reader<'a> {
             doubts: Vec::new(),
             dry_run: None,
             waiting: None,
+            left_out: Vec::new(),
         }
     }
 

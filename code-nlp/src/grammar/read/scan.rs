@@ -1,10 +1,10 @@
 //! What a clause says, piece by piece.
 
-use code_core::intent::{Action, Kind};
+use code_core::intent::{Action, Kind, Platform};
 
 use super::attach::bounded;
 use super::refer::subject;
-use super::{Doubt, Reader, Scanned};
+use super::{Doubt, LeftOut, Reader, Scanned};
 use crate::grammar::atom::{Atom, What};
 use crate::grammar::clause::{Clause, View};
 use crate::grammar::frame::{Said, put};
@@ -47,6 +47,9 @@ impl Reader<'_> {
                     }
                     if self.excluded(clause, at) || (part.weak && !self.weak_is_meant(clause, at, &part)) {
                         out.denied_parts |= !part.weak;
+                        if !part.weak {
+                            self.leave_out(clause, at, *part, &focus);
+                        }
                         relations.break_off();
                         at += 1;
                         continue;
@@ -111,6 +114,7 @@ impl Reader<'_> {
                 Item::Field(field) => open = Some(field),
                 Item::App(name) => {
                     let said = Said::new(name, span);
+                    self.differs("application", action, out.frame.application.as_ref(), &said);
                     if at < verb_at {
                         out.lead.application.get_or_insert(said.clone());
                     }
@@ -119,6 +123,12 @@ impl Reader<'_> {
                 Item::Env(name) => self.take_env(clause, at, name, &mut out, action, verb_at),
                 Item::Platform(platform) => {
                     let said = Said::new(platform, span);
+                    // "on Kubernetes on AWS" is one place.
+                    let apart = |p: &Platform| !matches!(p, Platform::Kubernetes | Platform::Docker);
+                    let before = out.frame.platform.as_ref();
+                    if apart(&platform) {
+                        self.differs("platform", action, before.filter(|said| apart(&said.value)), &said);
+                    }
                     if at < verb_at {
                         out.lead.platform.get_or_insert(said.clone());
                     }
@@ -126,6 +136,7 @@ impl Reader<'_> {
                 }
                 Item::Region(name) => {
                     let said = Said::new(name, span);
+                    self.differs("region", action, out.frame.region.as_ref(), &said);
                     if at < verb_at {
                         out.lead.region.get_or_insert(said.clone());
                     }
@@ -133,6 +144,7 @@ impl Reader<'_> {
                 }
                 Item::Cluster(name) => {
                     let said = Said::new(name, span);
+                    self.differs("cluster", action, out.frame.cluster.as_ref(), &said);
                     if at < verb_at {
                         out.lead.cluster.get_or_insert(said.clone());
                     }
@@ -140,6 +152,7 @@ impl Reader<'_> {
                 }
                 Item::Namespace(name) => {
                     let said = Said::new(name, span);
+                    self.differs("namespace", action, out.frame.namespace.as_ref(), &said);
                     if at < verb_at {
                         out.lead.namespace.get_or_insert(said.clone());
                     }
@@ -152,7 +165,9 @@ impl Reader<'_> {
                 }
                 Item::Money(amount, currency, monthly) => {
                     if monthly || self.is_budget(clause, at) {
-                        out.frame.budget = Some(Said::new((amount, currency), span));
+                        let said = Said::new((amount, currency), span);
+                        self.differs("budget", action, out.frame.budget.as_ref(), &said);
+                        out.frame.budget = Some(said);
                     }
                 }
                 Item::Atom => self.take_atom(clause, at, &mut out, &mut relations, &focus),
@@ -201,12 +216,20 @@ impl Reader<'_> {
             if atom.is(Class::Leave) && self.leaves(at, clause) {
                 return true;
             }
+            // "which does not use a database"
+            let uses = matches!(self.view.text(back + 1), "use" | "need" | "have" | "include" | "require");
+            if atom.is(Class::Not) && uses {
+                return true;
+            }
             let passes = atom.is(Class::Indefinite)
                 || atom.is(Class::Definite)
                 || atom.is(Class::Fill)
                 || atom.is(Class::Or)
                 || atom.is(Class::Of)
-                || matches!(atom.text.as_str(), "any" | "using" | "use" | "touch" | "for" | "need");
+                || matches!(
+                    atom.text.as_str(),
+                    "any" | "using" | "use" | "touch" | "for" | "need" | "have" | "include" | "require"
+                );
             if !passes {
                 return false;
             }
@@ -311,9 +334,10 @@ impl Reader<'_> {
             });
         if excluded
             || (before > clause.from + 1
-                && self.view.text(before - 2) == "not"
-                && self.view.is(before - 1, Class::In))
+                && matches!(self.view.text(before - 2), "not" | "but not")
+                && (self.view.is(before - 1, Class::In) || self.view.is(before - 1, Class::To)))
         {
+            self.left_out.push(LeftOut::Environment { name, span });
             return;
         }
         let said = Said::new(name, span);
