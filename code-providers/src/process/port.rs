@@ -47,7 +47,7 @@ pub fn answers(port: u16) -> bool {
 }
 
 /// Whether somebody listens on this port, on whatever address; nothing is opened to find out.
-pub fn is_listened_on(port: u16) -> bool {
+pub(super) fn is_listened_on(port: u16) -> bool {
     !sockets(port).is_empty()
 }
 

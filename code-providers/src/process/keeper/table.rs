@@ -310,7 +310,7 @@ impl Table {
     }
 
     /// The place that has a port: one that is served, or whose process runs.
-    pub fn holder(&self, port: u16) -> Option<&Place> {
+    pub(in crate::process) fn holder(&self, port: u16) -> Option<&Place> {
         let served = |route: &&KeptRoute| route.port == port && route.trouble.is_none();
         let runs = |kept: &&Kept| kept.port == Some(port) && kept.lives();
         let route = self.routes.iter().find(served).map(|route| &route.place);
