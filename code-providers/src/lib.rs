@@ -1,8 +1,10 @@
 //! What a deployment is made of: the recipes of this machine, and the providers that make their resources.
 
+#[cfg(feature = "container")]
+pub mod container;
 #[cfg(feature = "git")]
 pub mod git;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "container", feature = "postgres", feature = "sqlite"))]
 mod keep;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;

@@ -20,7 +20,7 @@ impl std::fmt::Display for Missing {
 
 /// Makes the machine ready for the tests, as far as it may: root installs packages, anybody else is told how.
 pub(crate) fn all(ci: bool) -> Vec<Missing> {
-    [postgres(ci), cluster(ci), go(ci)].into_iter().filter_map(Result::err).collect()
+    [postgres(ci), cluster(ci), go(ci), docker(ci)].into_iter().filter_map(Result::err).collect()
 }
 
 /// The programs of PostgreSQL, for the tests that make a cluster of their own.
@@ -57,6 +57,25 @@ fn cluster(ci: bool) -> Result<(), Missing> {
     apt(&["update", "-q"]);
     apt(&["install", "-q", "-y", "--no-install-recommends", "etcd-server", "openssl", "curl", "util-linux"]);
     if here() { Ok(()) } else { Err(missing("apt-get could not bring etcd, openssl, curl and setpriv")) }
+}
+
+/// A Docker daemon and a registry, which tests start for themselves.
+fn docker(ci: bool) -> Result<(), Missing> {
+    let here = || test_daemon::programs_are_here().is_ok();
+    if here() {
+        return Ok(());
+    }
+    let missing = |why: &str| Missing { what: "Docker", why: why.to_owned() };
+    let Some(apt) = apt(ci) else {
+        return Err(missing(
+            "on Debian, `apt-get install docker.io docker-registry busybox-static iproute2 curl` brings it",
+        ));
+    };
+    apt(&["update", "-q"]);
+    let packages = test_daemon::PROGRAMS.iter().map(|(_, package)| *package);
+    let install = ["install", "-q", "-y", "--no-install-recommends"];
+    apt(&install.into_iter().chain(packages).collect::<Vec<_>>());
+    if here() { Ok(()) } else { Err(missing("apt-get could not bring its daemon and a registry")) }
 }
 
 /// Some Go, where CI has to build what tests need; it fetches a newer one by itself.

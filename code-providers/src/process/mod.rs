@@ -31,6 +31,8 @@ use code_core::provider::{
 use code_core::{Ctx, Error, ErrorKind, Provider, Result};
 
 use keeper::{Place, Program};
+#[cfg(feature = "container")]
+pub(crate) use want::{holds_secret, text};
 
 /// The kind of a process.
 pub const PROCESS: &str = "process";

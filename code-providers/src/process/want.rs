@@ -188,7 +188,7 @@ fn stop_signal(want: &Want) -> Result<StopSignal> {
     }
 }
 
-fn holds_secret(expr: &Expr) -> bool {
+pub(crate) fn holds_secret(expr: &Expr) -> bool {
     match expr {
         Expr::Secret(_) => true,
         Expr::Text(parts) => parts.iter().any(holds_secret),
@@ -197,7 +197,7 @@ fn holds_secret(expr: &Expr) -> bool {
 }
 
 /// The text of a bound value, its secrets put in.
-async fn text(ctx: &Ctx, expr: &Expr) -> Result<String> {
+pub(crate) async fn text(ctx: &Ctx, expr: &Expr) -> Result<String> {
     let mut text = String::new();
     let mut rest = vec![expr];
     while let Some(expr) = rest.pop() {
