@@ -8,7 +8,7 @@ pub mod git;
 mod keep;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
-#[cfg(any(feature = "kubernetes", feature = "postgres"))]
+#[cfg(any(feature = "container", feature = "kubernetes", feature = "postgres"))]
 mod password;
 #[cfg(feature = "postgres")]
 pub mod postgres;

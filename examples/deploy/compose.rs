@@ -55,6 +55,13 @@ pub fn engine(
         engine = engine.provider(provider);
     }
     engine = engine.recipe(code_providers::recipes::terraform());
+    #[cfg(feature = "container")]
+    {
+        engine = engine.provider(Arc::new(code_providers::container::Containers::default()));
+        for recipe in code_providers::recipes::docker() {
+            engine = engine.recipe(recipe);
+        }
+    }
     #[cfg(feature = "kubernetes")]
     {
         engine = engine.provider(Arc::new(code_providers::kubernetes::Kubernetes::default()));

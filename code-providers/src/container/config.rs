@@ -44,7 +44,7 @@ const CONTAINER: &[&str] = &[
     "output.",
 ];
 const IMAGE: &[&str] =
-    &["name", "reference", "context", "dockerfile", "recipe", "digest", "arg.", "network", "own_program"];
+    &["name", "reference", "context", "dockerfile", "recipe", "digest", "arg.", "network", "libraries"];
 const NETWORK: &[&str] = &["name", "internal"];
 const VOLUME: &[&str] = &["name"];
 
@@ -212,19 +212,18 @@ pub(super) enum Image {
     Build {
         context: String,
         dockerfile: Dockerfile,
-        digest: String,
         args: BTreeMap<String, String>,
         network: Option<String>,
+        /// Whether the libraries of this very program come along.
+        libraries: bool,
     },
-    /// This very program, with the libraries that it has loaded.
-    Own { digest: String },
 }
 
-/// What says how an image is built.
+/// What says how an image is built: a file of this name, or else this text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Dockerfile {
-    At(String),
-    Text(String),
+pub(super) struct Dockerfile {
+    pub(super) name: String,
+    pub(super) or: Option<String>,
 }
 
 impl Image {
@@ -234,32 +233,29 @@ impl Image {
     /// `container::want` and those of [`Want::need`].
     pub(super) fn read(want: &Want) -> Result<Image> {
         known(want, IMAGE)?;
-        let [reference, context] = ["reference", "context"].map(|name| some_text(want, name));
-        match (reference?, context?, want.read::<bool>("own_program")?.unwrap_or(false)) {
-            (Some(reference), None, false) if is_reference(&reference) => Ok(Image::Pull { reference }),
-            (Some(_), None, false) => {
+        match (some_text(want, "reference")?, some_text(want, "context")?) {
+            (Some(reference), None) if is_reference(&reference) => Ok(Image::Pull { reference }),
+            (Some(_), None) => {
                 Err(error::want("reference", "name an image, such as `docker.io/library/postgres:17`"))
             }
-            (None, Some(context), false) => {
-                let dockerfile = match (some_text(want, "dockerfile")?, some_text(want, "recipe")?) {
-                    (Some(_), Some(_)) => return Err(error::want("recipe", "leave it out, or `dockerfile`")),
-                    (Some(path), None) => Dockerfile::At(path),
-                    (None, Some(text)) => Dockerfile::Text(text),
-                    (None, None) => Dockerfile::At("Dockerfile".to_owned()),
-                };
-                let args = want.group("arg");
+            (None, Some(context)) => {
+                // It is a part of what names the image; whoever hands the files over has held it against them.
+                text(want, "digest")?;
+                let names = want.group("arg");
                 let args =
-                    args.keys().map(|name| Ok(((*name).to_owned(), text(want, &format!("arg.{name}"))?)));
+                    names.keys().map(|name| Ok(((*name).to_owned(), text(want, &format!("arg.{name}"))?)));
                 Ok(Image::Build {
                     context,
-                    dockerfile,
-                    digest: text(want, "digest")?,
+                    dockerfile: Dockerfile {
+                        name: some_text(want, "dockerfile")?.unwrap_or_else(|| "Dockerfile".to_owned()),
+                        or: some_text(want, "recipe")?,
+                    },
                     args: args.collect::<Result<_>>()?,
                     network: some_text(want, "network")?,
+                    libraries: want.read("libraries")?.unwrap_or(false),
                 })
             }
-            (None, None, true) => Ok(Image::Own { digest: text(want, "digest")? }),
-            _ => Err(error::want("reference", "give one of `reference`, `context` and `own_program`")),
+            _ => Err(error::want("reference", "give either `reference` or `context`")),
         }
     }
 }
@@ -480,6 +476,5 @@ mod tests {
         check(Want::new().with("reference", "--privileged"), Some("container::want"));
         check(Want::new().with("context", "/x"), Some("want::missing"));
         check(Want::new().with("context", "/x").with("digest", "d").with("arg.A", "1"), None);
-        check(Want::new().with("own_program", true).with("digest", "d"), None);
     }
 }

@@ -14,8 +14,6 @@ use tokio::sync::mpsc;
 use super::api::Upload;
 use super::error;
 
-/// How this very program is called in its image.
-pub(super) const OWN_PROGRAM: &str = "app";
 /// How a Dockerfile that comes as text is called in the archive: no project has one of this name.
 pub(super) const DOCKERFILE: &str = ".code-engine.Dockerfile";
 /// How much is handed on at once, in bytes, and how often before somebody reads.
@@ -24,11 +22,13 @@ const WAITING: usize = 8;
 
 /// What goes into an archive.
 #[derive(Clone, Debug)]
-pub(super) enum Context {
-    /// A directory, and the text of a Dockerfile beside it.
-    Directory { dir: PathBuf, dockerfile: Option<String> },
-    /// Files at paths of their own.
-    Files { files: Vec<(PathBuf, String)>, dockerfile: String },
+pub(super) struct Context {
+    /// The files below a directory.
+    pub(super) dir: PathBuf,
+    /// The text of a Dockerfile beside them.
+    pub(super) dockerfile: Option<String>,
+    /// Libraries of this machine, and where they go.
+    pub(super) libraries: Vec<(PathBuf, String)>,
 }
 
 /// The archive, as an upload that a thread of its own writes.
@@ -65,26 +65,18 @@ impl Write for Parts {
 fn write(context: &Context, to: impl Write) -> Result<()> {
     let mut archive = Builder::new(to);
     archive.follow_symlinks(false);
-    let (dockerfile, place) = match context {
-        Context::Directory { dir, dockerfile } => {
-            append_dir(&mut archive, dir, dir)?;
-            (dockerfile.as_deref(), dir.as_path())
-        }
-        Context::Files { files, dockerfile } => {
-            for (from, to) in files {
-                append_file(&mut archive, from, to)?;
-            }
-            (Some(dockerfile.as_str()), Path::new("/"))
-        }
-    };
+    append_dir(&mut archive, &context.dir, &context.dir)?;
+    for (from, to) in &context.libraries {
+        append_file(&mut archive, from, to)?;
+    }
     let end = || -> io::Result<()> {
-        if let Some(text) = dockerfile {
+        if let Some(text) = &context.dockerfile {
             let mut header = plain(EntryType::Regular, 0o644, text.len() as u64);
             archive.append_data(&mut header, DOCKERFILE, text.as_bytes())?;
         }
         archive.into_inner()?.flush()
     };
-    end().map_err(|cause| error::context("send", place, cause))
+    end().map_err(|cause| error::context("send", &context.dir, cause))
 }
 
 /// Entries in the order of their names and without times: the same files make the same archive.
@@ -167,31 +159,27 @@ pub(super) fn first_file(archive: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// This very program and the libraries that it has loaded, at the places where they are looked for (proc_pid_maps(5)).
+/// The libraries that this very program has loaded, and the places where they are looked for: the loader where the
+/// program names it, the others where the loader looks (proc_pid_maps(5), ld.so(8)).
 ///
 /// # Errors
 /// `container::context` where that cannot be told.
-pub(super) fn own_program() -> Result<Context> {
-    let exe = Path::new("/proc/self/exe");
-    let unreadable = |cause| error::context("read", exe, cause);
-    let program = fs::read_link(exe).map_err(unreadable)?;
-    let maps = fs::read_to_string("/proc/self/maps").map_err(unreadable)?;
-    let mut files = vec![(exe.to_owned(), OWN_PROGRAM.to_owned())];
-    files.extend(libraries(&maps, &program).into_iter().flat_map(|library| {
-        // The loader is looked for where the program says, the others where the loader does: both places serve.
+pub(super) fn own_libraries() -> Result<Vec<(PathBuf, String)>> {
+    let maps = Path::new("/proc/self/maps");
+    let read = fs::read_to_string(maps).map_err(|cause| error::context("read", maps, cause))?;
+    let placed = libraries(&read).into_iter().map(|library| {
         let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let folder = if name.starts_with("ld-") { "lib64" } else { "lib" };
-        let arm = name.starts_with("ld-linux-aarch64");
-        [(library, format!("{}/{name}", if arm { "lib" } else { folder }))]
-    }));
-    Ok(Context::Files { files, dockerfile: super::render::own_dockerfile() })
+        let folder = if name.starts_with("ld-linux-x86-64") { "lib64" } else { "lib" };
+        (library, format!("{folder}/{name}"))
+    });
+    Ok(placed.collect())
 }
 
-fn libraries(maps: &str, program: &Path) -> BTreeSet<PathBuf> {
+fn libraries(maps: &str) -> BTreeSet<PathBuf> {
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| PathBuf::from(&line[at..])));
     let is_library = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.contains(".so") && path != program
+        name.ends_with(".so") || name.contains(".so.")
     };
     paths.filter(is_library).collect()
 }
@@ -220,7 +208,8 @@ mod tests {
         fs::write(dir.path().join(&deep).join(&deep).join("file"), "x").unwrap();
         fs::write(dir.path().join("b"), "b").unwrap();
         std::os::unix::fs::symlink("/etc/shadow", dir.path().join("a")).unwrap();
-        let context = Context::Directory { dir: dir.path().to_owned(), dockerfile: Some("FROM x".into()) };
+        let context =
+            Context { dir: dir.path().to_owned(), dockerfile: Some("FROM x".into()), libraries: Vec::new() };
         let (mut one, mut two) = (Vec::new(), Vec::new());
         write(&context, &mut one).unwrap();
         write(&context, &mut two).unwrap();
@@ -246,7 +235,7 @@ mod tests {
     fn the_libraries_of_a_program_are_those_that_it_has_loaded() {
         let maps = "55-56 r-xp 0 fe:00 12 /usr/bin/deploy\n7f-80 r-xp 0 fe:00 13   /lib/x/libc.so.6\n\
                     7f-80 r--p 0 fe:00 13   /lib/x/libc.so.6\n90-91 rw-p 0 00:00 0 [heap]\n";
-        let found = libraries(maps, Path::new("/usr/bin/deploy"));
+        let found = libraries(maps);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [PathBuf::from("/lib/x/libc.so.6")]);
     }
 }

@@ -13,7 +13,7 @@ use code_core::{Ctx, Digest, Error, Expr, Progress, Result, Want, kill};
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::config::{Dockerfile, Image};
+use super::config::Image;
 use super::context::{self, Context};
 use super::error;
 use super::names::{self, Identity};
@@ -92,7 +92,7 @@ pub(super) async fn make(api: Api<'_>, change: &Change) -> Result<()> {
     if again || inspect(api, &tag).await?.is_none() {
         match &image {
             Image::Pull { reference } => pull(api, reference, &tag).await?,
-            Image::Build { .. } | Image::Own { .. } => build(api, &image, &tag, &me, &want).await?,
+            Image::Build { .. } => build(api, &image, &tag, &me, &want).await?,
         }
     }
     match &change.prior {
@@ -156,25 +156,20 @@ fn said(error: &Error) -> String {
 
 /// Builds an image; it has its tag when it is whole.
 async fn build(api: Api<'_>, image: &Image, tag: &str, me: &Identity, want: &Want) -> Result<()> {
-    let (context, dockerfile, args, network) = match image {
-        Image::Build { context, dockerfile, args, network, .. } => {
-            let dir = PathBuf::from(context);
-            let (name, text) = match dockerfile {
-                Dockerfile::At(name) if !dir.join(name).is_file() => {
-                    return Err(error::no_dockerfile(name, context));
-                }
-                Dockerfile::At(name) => (name.clone(), None),
-                Dockerfile::Text(text) => (context::DOCKERFILE.to_owned(), Some(text.clone())),
-            };
-            (Context::Directory { dir, dockerfile: text }, name, args.clone(), network.clone())
-        }
-        _ => (context::own_program()?, context::DOCKERFILE.to_owned(), BTreeMap::new(), None),
+    let Image::Build { context, dockerfile, args, network, libraries } = image else { return Ok(()) };
+    let dir = PathBuf::from(context);
+    let (dockerfile, text) = match (&dockerfile.or, dir.join(&dockerfile.name).is_file()) {
+        (_, true) => (dockerfile.name.as_str(), None),
+        (Some(text), false) => (context::DOCKERFILE, Some(text.clone())),
+        (None, false) => return Err(error::no_dockerfile(&dockerfile.name, context)),
     };
+    let libraries = if *libraries { context::own_libraries()? } else { Vec::new() };
+    let context = Context { dir, dockerfile: text, libraries };
     let labels = me.labels(api.ctx, want).to_string();
     let args = json!(args).to_string();
     let mut values = vec![
         ("t", tag),
-        ("dockerfile", dockerfile.as_str()),
+        ("dockerfile", dockerfile),
         ("labels", &labels),
         ("buildargs", &args),
         ("rm", "1"),

@@ -9,7 +9,7 @@
 //!
 //! | kind | wants | outputs |
 //! |---|---|---|
-//! | `container.image` | `reference` (pulled where it is not here), or `context`, `digest`, `dockerfile` or `recipe` (its text), `arg.NAME`, `network` (built), or `own_program` and `digest` | `id`, `reference`, `digest` where a registry gave one |
+//! | `container.image` | `reference` (pulled where it is not here); or `context`, `digest`, `dockerfile`, `recipe` (its text, where there is none), `arg.NAME`, `network`, `libraries` (those of this program come along) (built) | `id`, `reference`, `digest` where a registry gave one |
 //! | `container.network` | `internal` | `id`, `name` |
 //! | `container.volume` | – | `name` |
 //! | `container` | `image`, `entrypoint`, `args`, `workdir`, `user`, `env.NAME`, `secrets`, `memory`, `cpu`, `restart`, `network.N`, `alias`, `volume.PATH`, `port`, `publish`, `health.path`, `health.tcp`, `health.command`, `health.timeout_seconds`, `stop_signal`, `grace_seconds`, `fingerprint`, `output.NAME` | `id`, `pid`; `host_port` and `address` where it is published; those that it names |

@@ -63,7 +63,6 @@ fn image(resource: &Resource, live: Option<&Live>) -> Result<Change> {
     let effect = match if_known(Image::read(wanted))? {
         Some(Image::Pull { reference }) => format!("image {reference}"),
         Some(Image::Build { context, .. }) => format!("image built from {context}"),
-        Some(Image::Own { .. }) => "image of the sample app".to_owned(),
         None => "image".to_owned(),
     };
     let outputs = |change: Change| outputs(change, &Want::new(), ["id", "reference"], None);

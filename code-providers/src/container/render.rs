@@ -152,14 +152,6 @@ pub(super) fn query(values: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// The Dockerfile of this very program: no system below it but the libraries that lie beside it.
-pub(super) fn own_dockerfile() -> String {
-    format!(
-        "FROM scratch\nCOPY . /\nUSER 10001:10001\nENV HOST=0.0.0.0\nENTRYPOINT [\"/{}\"]\n",
-        super::context::OWN_PROGRAM
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use code_core::{Expr, Want};

@@ -200,6 +200,9 @@ async fn hand_over(api: Api<'_>, id: &str, wanted: &Container, user: &str) -> Re
     let user = number_of(api, id, user).await?;
     let mut values = Vec::new();
     for (name, expr) in &wanted.secrets {
+        for secret in Want::new().with("is", expr.clone()).secrets() {
+            api.ctx.secret_or_make(&secret, crate::password::make).await?;
+        }
         values.push((name.clone(), code_core::Secret::new(text(api.ctx, expr).await?)));
     }
     let files: Vec<(String, &str)> =

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Component ──Recipe──▶ Resources ──references──▶ edges of the plan
-//!  web, api, worker      release, process…, route
+//!  web, api, worker      release, process… or container…, route
 //!  database              data, server, endpoint
 //!  any, by a root         release, endpoint (a `terraform.root`)
 //! ```
@@ -11,16 +11,21 @@
 //! project's own recipes stand before those of [`local()`]. The recipes here are typed functions; with the
 //! feature `tera`, a project's own can be templates (`TeraRecipe`).
 
+#[cfg(feature = "container")]
+pub mod docker;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod local;
 mod refer;
+mod revision;
 #[cfg(feature = "tera")]
 mod tera;
 #[cfg(feature = "terraform")]
 mod terraform;
 mod uses;
 
+#[cfg(feature = "container")]
+pub use docker::docker;
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::kubernetes;
 pub use local::local;

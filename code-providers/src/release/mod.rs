@@ -45,7 +45,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Makes releases.
 ///
 /// A `release` takes `source` (a directory, or `sample`), `digest` (of [`source_digest`]), `build` and `start`
-/// (argument lists), and gives `dir` and `digest`. Deleting one leaves its files: a rollback needs them.
+/// (argument lists) and `built` (`false`: its files as they are, for whoever builds them), and gives `dir` and `digest`.
+/// Deleting one leaves its files: a rollback needs them.
 #[derive(Debug)]
 pub struct ReleaseProvider {
     info: ProviderInfo,
@@ -88,7 +89,7 @@ impl ReleaseProvider {
 
     async fn make(&self, ctx: &Ctx, resource: &Resource) -> Result<Live> {
         let wanted = Wanted::read(resource)?;
-        let place = Place::of(ctx.state_dir(), wanted.digest);
+        let place = Place::of_wanted(ctx.state_dir(), &wanted);
         let lock = Arc::new(place.lock(ctx).await?);
         if let Some(live) = place.live() {
             return Ok(live);
@@ -124,7 +125,7 @@ impl ReleaseProvider {
             set_apart(ctx).await?;
             ctx.say(format!("copying {}", wanted.source));
             copy(ctx, wanted, place).await?;
-            if let Some(argv) = &wanted.build {
+            if let Some(argv) = wanted.build.as_ref().filter(|_| wanted.built) {
                 let cache = place.cache(ctx, resource);
                 build::build(ctx, argv, Path::new(&wanted.source), &place.dir, &cache, lock).await?;
             }
@@ -159,12 +160,16 @@ impl Provider for ReleaseProvider {
             // Its files stay, for a rollback and for others who have the same; the deployment lets go of it.
             return Ok(Observed::Absent);
         }
-        let digest = |want: &Want| want.read::<Digest>("digest").ok().flatten();
-        let wanted = resource.want.as_ref().and_then(digest);
-        let last = last.and_then(|live| digest(&live.was));
+        let place = |want: &Want| {
+            let digest = want.read::<Digest>("digest").ok().flatten()?;
+            let built = want.read("built").ok()?.unwrap_or(true);
+            Some(Place::of(ctx.state_dir(), digest, built))
+        };
+        let wanted = resource.want.as_ref().and_then(place);
+        let last = last.and_then(|live| place(&live.was));
         // The one that the deployment has, though others are complete: going back to one of them is a change.
         let candidates = [last, wanted].into_iter().flatten();
-        let mut found = candidates.filter_map(|digest| Place::of(ctx.state_dir(), digest).live());
+        let mut found = candidates.filter_map(|place| place.live());
         Ok(found.next().map_or(Observed::Absent, Observed::Present))
     }
 
@@ -193,10 +198,12 @@ fn plan(state_dir: &Path, resource: &Resource, observed: &Observed) -> Result<Ch
         });
     }
     let wanted = Wanted::read(resource)?;
-    let dir = Place::of(state_dir, wanted.digest).dir;
+    let dir = Place::of_wanted(state_dir, &wanted).dir;
     let effect = Effects::one(Action::Create, format!("release {}", wanted.digest.short()));
     let change = match observed.live() {
-        Some(live) if live.id == wanted.digest.to_string() => return Ok(Change::keep(resource, live)),
+        Some(live) if live.id == wanted.digest.to_string() && built(&live.was) == wanted.built => {
+            return Ok(Change::keep(resource, live));
+        }
         Some(live) => {
             Change::from_live(Action::Update, resource, live, effect).why("its files or its build changed")
         }
@@ -207,12 +214,17 @@ fn plan(state_dir: &Path, resource: &Resource, observed: &Observed) -> Result<Ch
         .output("digest", Promise::Stays(Expr::from(wanted.digest.to_string()))))
 }
 
+fn built(want: &Want) -> bool {
+    want.read("built").ok().flatten().unwrap_or(true)
+}
+
 /// What is wanted of a release.
 struct Wanted {
     source: String,
     digest: Digest,
     build: Option<Vec<String>>,
     start: Option<Vec<String>>,
+    built: bool,
 }
 
 impl Wanted {
@@ -223,6 +235,7 @@ impl Wanted {
             digest: want.need("digest")?,
             build: want.read("build")?,
             start: want.read("start")?,
+            built: want.read("built")?.unwrap_or(true),
         })
     }
 }
@@ -237,9 +250,15 @@ struct Place {
 }
 
 impl Place {
-    fn of(state_dir: &Path, digest: Digest) -> Place {
-        let dir = Layout::new(state_dir).release(digest);
-        let beside = |end: &str| dir.with_file_name(format!("{digest}.{end}"));
+    fn of_wanted(state_dir: &Path, wanted: &Wanted) -> Place {
+        Place::of(state_dir, wanted.digest, wanted.built)
+    }
+
+    /// What is not built lies beside what is.
+    fn of(state_dir: &Path, digest: Digest, built: bool) -> Place {
+        let name = if built { digest.to_string() } else { format!("{digest}-source") };
+        let dir = Layout::new(state_dir).release(digest).with_file_name(&name);
+        let beside = |end: &str| dir.with_file_name(format!("{name}.{end}"));
         Place { note: beside("json"), lock: beside("lock"), dir, digest }
     }
 

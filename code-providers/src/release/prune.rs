@@ -53,7 +53,7 @@ pub fn unused(state_dir: &Path, needed: impl Fn(&str) -> bool) -> Result<Vec<Sto
 /// # Errors
 /// `release::remove` where its files cannot be removed.
 pub fn remove(state_dir: &Path, digest: Digest) -> Result<bool> {
-    let place = Place::of(state_dir, digest);
+    let place = Place::of(state_dir, digest, true);
     let error = |error| failed("remove a release", &place.dir, error);
     let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&place.lock);
     let lock = lock.map_err(error)?;
@@ -110,7 +110,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let digests = ["needed", "old", "being made"].map(|text| Digest::of(text.as_bytes()));
         for digest in digests {
-            let place = Place::of(state.path(), digest);
+            let place = Place::of(state.path(), digest, true);
             fs::create_dir_all(place.dir.join("src")).unwrap();
             fs::write(place.dir.join("src/a"), "123").unwrap();
             fs::write(&place.note, "{}").unwrap();
@@ -121,12 +121,12 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().all(|stored| stored.bytes == 3 && stored.digest != digests[0]));
 
-        let making = Place::of(state.path(), digests[2]);
+        let making = Place::of(state.path(), digests[2], true);
         let lock = fs::File::create(&making.lock).unwrap();
         lock.lock().unwrap();
         assert!(!remove(state.path(), digests[2]).unwrap() && making.note.exists());
         assert!(remove(state.path(), digests[1]).unwrap());
-        let gone = Place::of(state.path(), digests[1]);
+        let gone = Place::of(state.path(), digests[1], true);
         assert!(!gone.dir.exists() && !gone.note.exists());
         assert!(remove(state.path(), digests[1]).unwrap(), "twice is no mistake");
         assert_eq!(unused(state.path(), needed).unwrap().len(), 1);

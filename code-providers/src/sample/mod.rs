@@ -10,8 +10,8 @@
 //!
 //! It is a program of its own inside of another one: a binary that deploys it calls [`sample_main`] first,
 //! and is copied into the release, where it is run with the argument [`ARGUMENT`]. The app reads `PORT`,
-//! `DATABASE_URL` and `CODE_*` from its environment, listens on 127.0.0.1 only, and on SIGTERM finishes what
-//! it has begun.
+//! `DATABASE_URL` (or the file that `DATABASE_URL_FILE` names) and `CODE_*` from its environment, listens on 127.0.0.1
+//! where `HOST` says nothing else, and on SIGTERM finishes what it has begun.
 
 mod answer;
 mod notes;
@@ -20,7 +20,7 @@ mod settings;
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ async fn run(settings: Settings) -> Result<()> {
     // Asked for before anything is told to be ready, so that no signal kills it in the middle of a request.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("listen for SIGTERM", e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("listen for SIGINT", e))?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await;
+    let listener = TcpListener::bind((settings.host, settings.port)).await;
     let listener =
         listener.map_err(|e| failed("listen on PORT", e).with("port", settings.port.to_string()))?;
     let at = listener.local_addr().map_err(|e| failed("listen on PORT", e))?;

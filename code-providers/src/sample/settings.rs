@@ -1,5 +1,6 @@
 //! What the environment says: read once, at the start.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use code_core::{Error, ErrorKind, Result};
@@ -9,9 +10,11 @@ use crate::sqlite::path_of;
 /// What the app is told by whoever starts it.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// `PORT`: where it listens, on 127.0.0.1; 0 lets the system choose.
+    /// `HOST`: the address at which it listens; 127.0.0.1 where there is none.
+    pub(super) host: IpAddr,
+    /// `PORT`: where it listens there; 0 lets the system choose.
     pub(super) port: u16,
-    /// `DATABASE_URL`.
+    /// `DATABASE_URL`, or what is in the file of `DATABASE_URL_FILE`.
     pub(super) database: Database,
     /// `CODE_APPLICATION` and `CODE_ENVIRONMENT`.
     pub(super) application: Option<(String, Option<String>)>,
@@ -33,18 +36,29 @@ impl Settings {
     /// The settings in these variables.
     ///
     /// # Errors
-    /// `sample::settings` where `PORT` is no port or `DATABASE_URL` is of a database that it does not know.
+    /// `sample::settings` where `PORT` is no port, `HOST` no address, `DATABASE_URL` is of a database that it does not
+    /// know, or the file of it cannot be read.
     pub(super) fn read(var: impl Fn(&str) -> Option<String>) -> Result<Settings> {
         let var = |name: &str| var(name).filter(|value| !value.is_empty());
         let port = var("PORT").and_then(|port| port.parse().ok());
         let port = port.ok_or_else(|| wrong("PORT", "set it to a number from 0 to 65535"))?;
-        let database = match var("DATABASE_URL") {
+        let host = var("HOST").map_or(Ok(Ipv4Addr::LOCALHOST.into()), |host| host.parse());
+        let host =
+            host.map_err(|_| wrong("HOST", "set it to an address, such as 0.0.0.0, or leave it out"))?;
+        let url = match (var("DATABASE_URL"), var("DATABASE_URL_FILE")) {
+            (None, Some(file)) => Some(std::fs::read_to_string(file).map_err(|error| {
+                wrong("DATABASE_URL_FILE", "name a file that this program may read").because(error)
+            })?),
+            (url, _) => url,
+        };
+        let database = match url.as_deref().map(str::trim) {
             None => Database::Memory,
-            Some(url) => database(&url).ok_or_else(|| {
+            Some(url) => database(url).ok_or_else(|| {
                 wrong("DATABASE_URL", "begin it with `postgres://` or `sqlite://`, or leave it out")
             })?,
         };
         Ok(Settings {
+            host,
             port,
             database,
             application: var("CODE_APPLICATION").map(|name| (name, var("CODE_ENVIRONMENT"))),
@@ -85,6 +99,8 @@ mod tests {
         let var = |name: &str| match name {
             "PORT" => Some(port.to_owned()),
             "DATABASE_URL" => Some(url.to_owned()),
+            "HOST" if port == "8081" => Some("everywhere".to_owned()),
+            "DATABASE_URL_FILE" if url.is_empty() && port == "8082" => Some("/nowhere".to_owned()),
             _ => None,
         };
         let error = Settings::read(var).err();
@@ -101,6 +117,8 @@ mod tests {
         check("0", "sqlite:///a%20b.db", None);
         check("8080", "postgres://u:hunter2@127.0.0.1:5432/shop", None);
         check("", "", Some("PORT"));
+        check("8081", "", Some("HOST"));
+        check("8082", "", Some("DATABASE_URL_FILE"));
         check("99999", "", Some("PORT"));
         check("1", "mysql://u:hunter2@h/x", Some("DATABASE_URL"));
         check("1", "postgres://u:hunter2@h:port/x", Some("DATABASE_URL"));

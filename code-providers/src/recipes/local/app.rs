@@ -7,8 +7,8 @@ use code_core::spec::{Component, HealthCheck};
 use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
-use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port, revision};
-use crate::recipes::refer;
+use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port};
+use crate::recipes::{refer, revision};
 use crate::recipes::uses::{connections, dependencies};
 
 /// How long a new process may take to become healthy where the spec does not say.
@@ -48,7 +48,7 @@ fn processes(at: &At<'_>) -> Result<Vec<Resource>> {
     }
     let want = process(at)?;
     let fingerprint = revision::fingerprint(&want, at.component);
-    let revision = revision::revision(at, &fingerprint);
+    let revision = revision::revision(at, "process", &fingerprint);
     let order = order(at)?;
     let want = want
         .with("env.CODE_APPLICATION", at.spec.application.clone())

@@ -5,7 +5,8 @@ use code_core::recipe::At;
 use code_core::{Expr, Layout, Result, Want};
 use serde_json::json;
 
-use super::{limits, port, revision};
+use super::{limits, port};
+use crate::recipes::revision;
 
 /// How long a server may take until it accepts connections: after a crash it replays its log first.
 const READY_SECONDS: u32 = 120;

@@ -16,7 +16,6 @@ mod app;
 mod database;
 mod limits;
 mod port;
-mod revision;
 
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use code_core::recipe::At;
 use code_core::spec::{Component, Spec};
 use code_core::{Recipe, Result};
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "container", feature = "kubernetes"))]
 pub(super) use database::database_name;
 pub use port::port;
 
