@@ -54,7 +54,7 @@ impl Scanner for CostScanner {
 pub fn estimate(spec: &Spec) -> Cost {
     let platform = spec.target.platform;
     let (monthly, why) = match platform {
-        Platform::Local => (Some(0.0), "own machine".to_owned()),
+        Platform::Local | Platform::Docker => (Some(0.0), "own machine".to_owned()),
         other => (None, format!("no price list for {other} yet")),
     };
     let item = |name: &str| CostItem { at: name.to_owned(), monthly, why: why.clone() };

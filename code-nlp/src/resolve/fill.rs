@@ -161,8 +161,11 @@ pub(super) fn fill(said: Fields, at: &At<'_>, scene: &mut Scene<'_>) -> Result<F
     fields.fill("/replicas/min", 1, Origin::default("one is enough until more is asked for"));
     fields.fill("/replicas/max", 1, Origin::default("one is enough until more is asked for"));
     align_replicas(&mut fields);
-    let private =
-        if at.platform == Platform::Local { "only this machine reaches it" } else { "not asked for" };
+    let private = if port::on_this_machine(at.platform.as_str()) {
+        "only this machine reaches it"
+    } else {
+        "not asked for"
+    };
     fields.fill("/public", false, Origin::default(private));
     if fields.text("/source") == Some(SAMPLE) {
         fields.fill("/health/path", SAMPLE_HEALTH, Origin::default("the sample app's own check"));

@@ -10,9 +10,11 @@ use super::fill::At;
 
 /// The port of a component's stable address on this machine.
 pub(super) fn port(fields: &mut Fields, at: &At<'_>, scene: &Scene<'_>) -> Result<()> {
-    let listens = matches!(fields.kind(), "web" | "api" | "static_site")
-        || (fields.kind() == "database" && fields.text("/engine") == Some("postgresql"));
-    if at.platform != Platform::Local {
+    // In containers, a database answers in its own network.
+    let server = at.platform == Platform::Local && fields.text("/engine") == Some("postgresql");
+    let listens =
+        matches!(fields.kind(), "web" | "api" | "static_site") || (fields.kind() == "database" && server);
+    if !on_this_machine(at.platform.as_str()) {
         return Ok(());
     }
     if let Some(port) = fields.number("/port") {
@@ -54,15 +56,20 @@ pub(super) fn taken_ports(draft: &Draft, index: usize, scene: &Scene<'_>) -> Vec
         .history
         .deployed()
         .filter(|(deployment, _)| **deployment != scene.place.deployment)
-        .filter(|(_, spec)| spec.target.platform == Platform::Local)
+        .filter(|(_, spec)| on_this_machine(spec.target.platform.as_str()))
         .flat_map(|(_, spec)| spec.components.iter().filter_map(|c| c.port));
     here.chain(there).chain(scene.promised.iter().copied()).collect()
 }
 
 /// The ports of a draft on this machine.
 pub(super) fn ports(draft: &Draft) -> impl Iterator<Item = u16> {
-    let local = draft.top.text("/target/platform") == Some(Platform::Local.as_str());
+    let local = draft.top.text("/target/platform").is_some_and(on_this_machine);
     draft.components.iter().filter(move |_| local).filter_map(said)
+}
+
+/// Whether the stable addresses of a platform are on this machine.
+pub(super) fn on_this_machine(platform: &str) -> bool {
+    [Platform::Local, Platform::Docker].iter().any(|here| here.as_str() == platform)
 }
 
 fn said(fields: &Fields) -> Option<u16> {

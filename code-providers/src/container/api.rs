@@ -33,6 +33,8 @@ pub(super) const NEWEST: Version = Version(1, 44);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a pull or a build may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
+/// How long an answer may take when the step was cancelled meanwhile.
+const GRACE: Duration = Duration::from_secs(3);
 /// The most that one answer may hold, in bytes.
 const LARGEST: usize = 16 << 20;
 /// The longest line of a stream, in bytes.
@@ -217,7 +219,11 @@ impl<'a> Api<'a> {
             }
             take_line(path, &rest, &mut on_line)
         };
-        until_cancelled(self.ctx, self.heeds, read).await
+        tokio::select! {
+            biased;
+            () = self.ctx.cancel().cancelled(), if self.heeds => Err(error::cancelled()),
+            done = read => done,
+        }
     }
 
     fn path(&self, path: &str) -> String {
@@ -243,14 +249,18 @@ async fn in_time<T>(path: &str, call: impl Future<Output = Result<T>>) -> Result
     tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(error::no_answer(path)))
 }
 
+/// A call that is cancelled is given a moment, so that what it asked for is known to be done or not.
 async fn until_cancelled<T>(ctx: &Ctx, heeds: bool, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut call = std::pin::pin!(call);
     if !heeds {
         return call.await;
     }
     tokio::select! {
         biased;
-        () = ctx.cancel().cancelled() => Err(error::cancelled()),
-        done = call => done,
+        done = &mut call => done,
+        () = ctx.cancel().cancelled() => {
+            tokio::time::timeout(GRACE, call).await.unwrap_or_else(|_| Err(error::cancelled()))
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) async fn apply(api: Api<'_>, change: &Change) -> Result<Option<Live>,
         (Ok(()), Ok(Observed::Present(live))) => Ok(Some(live)),
         (Ok(()), Ok(left)) => Err(Failed { error: vanished(change, &left), left }),
         (Ok(()), Err(error)) => Err(unseen(error)),
+        // What was cut off may still come.
+        (Err(error), Ok(Observed::Absent)) if observe::is_silence(&error) => Err(unseen(error)),
         (Err(error), Ok(left)) => Err(Failed { error, left }),
         (Err(error), Err(_)) => Err(unseen(error)),
     }

@@ -25,7 +25,7 @@ const CONTAINER: &[&str] = &[
     "workdir",
     "user",
     "env.",
-    "secrets",
+    "hand_over",
     "memory",
     "cpu",
     "restart",
@@ -122,10 +122,10 @@ impl Container {
                 "leave it out: it names the file of the secret",
             ));
         }
-        let hand = match want.read::<String>("secrets")?.as_deref() {
+        let hand = match want.read::<String>("hand_over")?.as_deref() {
             None | Some("variable") => Hand::Variable,
             Some("file") => Hand::File,
-            Some(_) => return Err(error::want("secrets", "use `variable` or `file`")),
+            Some(_) => return Err(error::want("hand_over", "use `variable` or `file`")),
         };
         let port = port(want, "port")?;
         let read = Container {
@@ -442,7 +442,7 @@ mod tests {
         check("health.timeout_seconds", json!(0));
         check("health.command", json!([]));
         check("volume./data", json!("/etc"));
-        check("secrets", json!("somehow"));
+        check("hand_over", json!("somehow"));
         check("env.a b", json!("x"));
         check("privileged", json!(true));
         check("image", json!(""));

@@ -12,7 +12,7 @@
 //! | `container.image` | `reference` (pulled where it is not here); or `context`, `digest`, `dockerfile`, `recipe` (its text, where there is none), `arg.NAME`, `network`, `libraries` (those of this program come along) (built) | `id`, `reference`, `digest` where a registry gave one |
 //! | `container.network` | `internal` | `id`, `name` |
 //! | `container.volume` | – | `name` |
-//! | `container` | `image`, `entrypoint`, `args`, `workdir`, `user`, `env.NAME`, `secrets`, `memory`, `cpu`, `restart`, `network.N`, `alias`, `volume.PATH`, `port`, `publish`, `health.path`, `health.tcp`, `health.command`, `health.timeout_seconds`, `stop_signal`, `grace_seconds`, `fingerprint`, `output.NAME` | `id`, `pid`; `host_port` and `address` where it is published; those that it names |
+//! | `container` | `image`, `entrypoint`, `args`, `workdir`, `user`, `env.NAME`, `hand_over`, `memory`, `cpu`, `restart`, `network.N`, `alias`, `volume.PATH`, `port`, `publish`, `health.path`, `health.tcp`, `health.command`, `health.timeout_seconds`, `stop_signal`, `grace_seconds`, `fingerprint`, `output.NAME` | `id`, `pid`; `host_port` and `address` where it is published; those that it names |
 //!
 //! Each takes a `name`, too. To know about them:
 //!
@@ -20,7 +20,7 @@
 //!   was wanted of it. What has none of ours, or those of somebody else, is left alone.
 //! - **A secret** is a file in the container, `/run/secrets/NAME`, which `NAME_FILE` names; it is copied into it before
 //!   it starts. Where the image has a shell, `NAME` is a variable of the program, too, which only the program has:
-//!   neither `inspect` nor the plan, the labels or a log show it. `secrets = "file"` leaves the variable out.
+//!   neither `inspect` nor the plan, the labels or a log show it. `hand_over = "file"` leaves the variable out.
 //! - **A port** is published on 127.0.0.1 only.
 //! - **Healthy** is what its `health.command` says, and what this machine sees at its published port.
 //! - **An image** of ours is a tag of our own, so that taking it away takes nothing from others.

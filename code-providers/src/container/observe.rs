@@ -45,8 +45,10 @@ fn unknown_if_silent(found: Result<Observed>) -> Result<Observed> {
     }
 }
 
-fn is_silence(error: &Error) -> bool {
+/// Whether an error says nothing about what is there.
+pub(super) fn is_silence(error: &Error) -> bool {
     [
+        "container::cancelled",
         "container::denied",
         "container::unreachable",
         "container::missing",

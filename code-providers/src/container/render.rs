@@ -192,7 +192,7 @@ mod tests {
             .with("volume./var/lib/postgresql/data", "shop_data")
             .with("network.0", "db")
             .with("env.POSTGRES_PASSWORD", Expr::secret("password"))
-            .with("secrets", "file")
+            .with("hand_over", "file")
             .with("health.command", json!(["pg_isready"]))
             .with("stop_signal", "SIGINT");
         insta::assert_snapshot!(rendered(want, false));

@@ -25,6 +25,8 @@ use crate::process::{port, text};
 const BEAT: Duration = Duration::from_millis(150);
 /// How often a container may end while it starts before it is given up.
 const RESTARTS: u64 = 3;
+/// How often it is begun anew where its name is taken meanwhile.
+const RACES: u64 = 3;
 /// How often another port is tried where somebody else was faster.
 const PORTS: u64 = 5;
 /// How many lines of a failed container's logs are shown.
@@ -35,6 +37,17 @@ const STOPPING: Duration = Duration::from_secs(30);
 const IN_PLACE: [&str; 3] = ["memory", "cpu", "restart"];
 
 pub(super) async fn make(api: Api<'_>, change: &Change) -> Result<()> {
+    for _ in 0..RACES {
+        match once(api, change).await {
+            // A call of ours that was dropped came to its end meanwhile: what it made is there now.
+            Err(error) if error.code() == "container::in-use" => tokio::time::sleep(BEAT).await,
+            made => return made,
+        }
+    }
+    once(api, change).await
+}
+
+async fn once(api: Api<'_>, change: &Change) -> Result<()> {
     let want = change.resource.wanted();
     let wanted = Container::read(&want)?;
     let me = Identity::of(api.ctx, &change.resource, change.prior.as_ref())?;

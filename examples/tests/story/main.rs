@@ -12,6 +12,8 @@ mod basics;
 mod changes;
 mod completions;
 mod consent;
+#[cfg(feature = "container")]
+mod docker;
 mod doctor;
 mod exits;
 mod exports;

@@ -24,6 +24,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     dir: TempDir,
     commands: AtomicUsize,
+    /// Variables that every command has beside those of all worlds.
+    more: Vec<(String, String)>,
 }
 
 /// How a command ended.
@@ -43,7 +45,7 @@ impl World {
         for name in ["shop", "home"] {
             fs::create_dir(dir.path().join(name)).expect("a directory");
         }
-        let world = World { dir, commands: AtomicUsize::new(0) };
+        let world = World { dir, commands: AtomicUsize::new(0), more: Vec::new() };
         fs::create_dir(world.path("json")).expect("a directory");
         // Whoever runs a command writes there: some stories have another user.
         fs::set_permissions(world.path("json"), PermissionsExt::from_mode(0o1777)).expect("permissions");
@@ -63,6 +65,12 @@ impl World {
         let settings = fs::read_to_string(self.project().join("code.toml")).expect("settings");
         let old = settings.lines().find(|line| line.starts_with("port = ")).expect("a port").to_owned();
         self.write("code.toml", &settings.replacen(&old, &format!("port = {port}"), 1));
+    }
+
+    /// Gives a variable to every command.
+    #[cfg(feature = "container")]
+    pub(crate) fn also(&mut self, name: &str, value: &str) {
+        self.more.push((name.to_owned(), value.to_owned()));
     }
 
     /// The project's directory; its name is the application's.
@@ -110,7 +118,7 @@ impl World {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.project()).env_clear();
         command.env("HOME", self.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        command.env("COLUMNS", "100");
+        command.env("COLUMNS", "100").envs(self.more.iter().cloned());
         // Every command also writes JSON, which is held against the schema at the end of the story.
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         command.env("DEPLOY_JSON_INTO", self.path("json").join(format!("{number}.jsonl")));

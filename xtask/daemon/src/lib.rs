@@ -10,6 +10,8 @@
 //! no way to a registry but [`Daemon::registry`], so that tests make their images here.
 #![expect(clippy::disallowed_methods, reason = "it starts what tests need, outside of any engine")]
 
+mod postgres;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -184,6 +186,21 @@ impl Daemon {
         }
         *port = Some(free);
         Ok(address)
+    }
+
+    /// An image with this machine's PostgreSQL, which is started as the official one is: by `PGDATA`, `POSTGRES_USER`,
+    /// `POSTGRES_DB` and `POSTGRES_PASSWORD_FILE`.
+    ///
+    /// # Errors
+    /// Where PostgreSQL is not here, or cannot be copied.
+    pub fn postgres(&self) -> Result<&'static str, String> {
+        const NAME: &str = "test/postgres:1";
+        let root = self.dir.join("postgres");
+        if root.exists() {
+            return Ok(NAME);
+        }
+        postgres::root(&busybox(&self.dir)?, &root)?;
+        self.import(NAME, &root, "[\"/entry\"]").map(|()| NAME)
     }
 
     /// Pushes an image that is here to a registry under another name, which is not here afterwards.

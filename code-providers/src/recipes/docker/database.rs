@@ -49,7 +49,7 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
         .with("env.POSTGRES_USER", user.clone())
         .with("env.POSTGRES_PASSWORD", password)
         // The image reads it from the file.
-        .with("secrets", "file")
+        .with("hand_over", "file")
         .with("port", PORT)
         // Over TCP, as others connect: while it is initialised, it listens on its own socket only.
         .with("health.command", json!(["pg_isready", "-h", "127.0.0.1", "-U", user, "-d", user]))
