@@ -10,8 +10,8 @@ use serde_json::json;
 use super::{limits, network, network_of, pulled};
 use crate::container::{CONTAINER, IMAGE};
 use crate::recipes::local::{self, SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM};
-use crate::recipes::revision;
 use crate::recipes::uses::{connections, dependencies};
+use crate::recipes::{refer, revision};
 
 /// Where an app listens in its container, where the spec does not say.
 const PORT: u16 = 8080;
@@ -122,25 +122,25 @@ fn container(at: &At<'_>, image: &Address) -> Result<(Want, Vec<Address>)> {
             .with("health.timeout_seconds", json!(health.timeout_seconds));
     }
     let mut needs = Vec::new();
-    for (nth, on) in dependencies(at).enumerate() {
-        want = want.with(&format!("network.{}", nth + 1), Expr::output(&network_of(on)?, "name"));
+    for on in dependencies(at).filter(|on| on.kind != Kind::Worker || on.is_root()) {
         // A worker has no address, and nothing to wait for.
-        if on.kind != Kind::Worker {
-            needs.push(At::endpoint(&on.name)?);
-        }
+        needs.push(At::endpoint(&on.name)?);
+    }
+    for (nth, on) in dependencies(at).filter(|on| !on.is_root()).enumerate() {
+        want = want.with(&format!("network.{}", nth + 1), Expr::output(&network_of(on)?, "name"));
     }
     for (name, value) in uses(at)? {
         want = want.with(&format!("env.{name}"), value);
     }
     for (name, value) in &me.env {
-        want = want.with(&format!("env.{name}"), value.clone());
+        want = want.with(&format!("env.{name}"), refer::text(at, value)?);
     }
     Ok((want, needs))
 }
 
 /// The addresses of what it uses, as they are seen from a container: an app is at its name in its network.
 fn uses(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
-    let apps = dependencies(at).filter(|on| matches!(on.kind, Kind::Web | Kind::Api));
+    let apps = dependencies(at).filter(|on| matches!(on.kind, Kind::Web | Kind::Api) && !on.is_root());
     let apps: Vec<(Address, String)> = apps
         .map(|on| Ok((At::endpoint(&on.name)?, format!("http://{}:{}", on.name, port(on)))))
         .collect::<Result<_>>()?;

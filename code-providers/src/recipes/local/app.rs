@@ -8,8 +8,8 @@ use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
 use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port};
-use crate::recipes::{refer, revision};
 use crate::recipes::uses::{connections, dependencies};
+use crate::recipes::{refer, revision};
 
 /// How long a new process may take to become healthy where the spec does not say.
 const HEALTHY_SECONDS: u32 = 60;
