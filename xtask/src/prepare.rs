@@ -20,7 +20,7 @@ impl std::fmt::Display for Missing {
 
 /// Makes the machine ready for the tests, as far as it may: root installs packages, anybody else is told how.
 pub(crate) fn all(ci: bool) -> Vec<Missing> {
-    [postgres(ci), cluster(ci), go(ci), docker(ci)].into_iter().filter_map(Result::err).collect()
+    [postgres(ci), node(ci), cluster(ci), go(ci), docker(ci)].into_iter().filter_map(Result::err).collect()
 }
 
 /// The programs of PostgreSQL, for the tests that make a cluster of their own.
@@ -94,6 +94,23 @@ fn go(ci: bool) -> Result<(), Missing> {
             why: "it builds tools for tests, and apt-get could not bring it".to_owned(),
         }),
     }
+}
+
+/// Node.js with npm, for the story of an app of npm's.
+fn node(ci: bool) -> Result<(), Missing> {
+    let missing = |why: &str| Missing { what: "an app of npm's", why: why.to_owned() };
+    let here = || shell::find("node").and(shell::find("npm")).is_some();
+    if here() {
+        return Ok(());
+    }
+    let Some(apt) = apt(ci) else {
+        return Err(missing("npm is not here; on Debian, `apt-get install nodejs npm` brings it"));
+    };
+    apt(&["update", "-q"]);
+    if apt(&["install", "-q", "-y", "--no-install-recommends", "nodejs", "npm"]) && here() {
+        return Ok(());
+    }
+    Err(missing("npm is not here, and apt-get could not bring it"))
 }
 
 /// A way to run `apt-get`, where there is one: as root, or in CI with a `sudo` that asks nothing.

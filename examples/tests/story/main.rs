@@ -15,6 +15,7 @@ mod consent;
 #[cfg(feature = "container")]
 mod docker;
 mod doctor;
+mod engines;
 mod exits;
 mod exports;
 mod failing;
