@@ -186,7 +186,9 @@ impl Engine {
                 Observed::Present(_) => match provider.plan(ctx, &resource, &observed).await {
                     Ok(change) if change.action == Action::Keep || drift.contains(&change.why) => {}
                     Ok(change) => drift.push(change.why),
-                    Err(error) => drift.push(error.to_string()),
+                    // And how it drifted says more than that nobody could mend it now.
+                    Err(_) if !drift.is_empty() => {}
+                    Err(error) => drift.push(format!("it cannot be planned: failed to {error}")),
                 },
             }
             Ok((observed, drift))
