@@ -80,6 +80,7 @@ pub fn terraform(project: &Path, settings: &Settings) -> terraform::Settings {
     let said = &settings.terraform;
     let mut roots = terraform::Settings {
         mirror: said.mirror.as_ref().map(|mirror| project.join(mirror)),
+        modules: said.modules.clone(),
         hand_on: said.environment.clone(),
         ..terraform::Settings::default()
     };

@@ -1,7 +1,7 @@
 //! Real runs, killed at every kind of point and at random moments: `cargo xtask kill`.
 //!
-//! It builds the front with the feature `kill-points` and runs the stories `kills` and `exports` with it, which
-//! print where how often was killed and what was found afterwards. CI runs the same, with fewer kills.
+//! It builds the front with the feature `kill-points` and runs the stories `kills`, `exports` and `roots_killed` with
+//! it, which print where how often was killed and what was found afterwards. CI runs the same, with fewer kills.
 
 use crate::shell;
 
@@ -13,7 +13,8 @@ pub(crate) fn run(args: &[&str]) -> Option<bool> {
     let (count, seed) = read(args)?;
     let build = ["build", "-p", "examples", "--features", "kill-points", "--example", "deploy"];
     let test = ["test", "-p", "examples", "--features", "kill-points", "--test", "story"];
-    let mut kill = shell::cargo(&[&test[..], &["--", "--nocapture", "kills::", "exports::"]].concat());
+    let mut kill =
+        shell::cargo(&[&test[..], &["--", "--nocapture", "kills::", "exports::", "roots_killed::"]].concat());
     kill.env("KILL_COUNT", count).env("KILL_SEED", seed);
     Some(shell::run(shell::cargo(&build)) && shell::run(kill))
 }

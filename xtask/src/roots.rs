@@ -88,7 +88,9 @@ fn build_opentofu(go: &Go, to: &Path) -> io::Result<()> {
     go.run(&work, &["mod", "download", &module])?;
     let built = work.join("tofu");
     let into = built.display().to_string();
-    go.run(&go.modules().join(module), &["build", "-ldflags", "-s -w", "-o", &into, "./cmd/tofu"])?;
+    // Its releases are built so, too.
+    let flags = "-s -w -X github.com/opentofu/opentofu/version.dev=no";
+    go.run(&go.modules().join(module), &["build", "-ldflags", flags, "-o", &into, "./cmd/tofu"])?;
     go::place(&built, to)
 }
 

@@ -124,6 +124,10 @@ pub struct Terraform {
     /// is fetched from elsewhere then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
+    /// Where modules may come from that are none of a root's own files: what their sources begin with. Each is
+    /// pinned: one version, a whole commit, or a digest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
     /// The names of environment variables that the tool sees, for the credentials of its providers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub environment: Vec<String>,

@@ -99,8 +99,8 @@ async fn run(work: &Work<'_>, plan: &Path, applying: &Applying, recorded: &Recor
         ctx.progress(Progress::Line(text.to_owned()));
         match message {
             Message::Started { address, action } => ctx.say(format!("{action} {address}")),
-            Message::Completed { address } => {
-                work.place.finished(address);
+            Message::Completed { address, id } => {
+                work.place.finished(address, id);
                 one_done(address);
             }
             Message::Errored { address } => ctx.say(format!("{address} failed")),

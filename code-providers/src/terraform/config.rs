@@ -15,6 +15,8 @@ pub struct Settings {
     /// A directory with provider plugins in the layout of a filesystem mirror (the tool's `providers mirror`
     /// makes one). With it, nothing is fetched from a registry.
     pub mirror: Option<PathBuf>,
+    /// Where modules may come from that are none of a root's own files: what their sources begin with.
+    pub modules: Vec<String>,
     /// The names of variables of this program's environment that the tool sees, for its providers' credentials.
     pub hand_on: Vec<String>,
     /// How long an apply waits for a lock that somebody else holds.
@@ -29,6 +31,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             mirror: None,
+            modules: Vec::new(),
             hand_on: Vec::new(),
             lock_timeout: Duration::from_secs(20),
             grace: Duration::from_secs(90),

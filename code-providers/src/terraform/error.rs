@@ -84,6 +84,25 @@ pub(super) fn undeclared(name: &str, declared: &str) -> Error {
     .with("declared", declared)
 }
 
+pub(super) fn lost(address: &str, id: &str, done: &Path) -> Error {
+    let import = match id {
+        "" => "by an `import` block".to_owned(),
+        id => format!("by `import {{ to = {address}, id = \"{id}\" }}` in the root, on lines of their own"),
+    };
+    Error::new(
+        ErrorKind::Failed,
+        "terraform::lost",
+        format!(
+            "go on with the root: `{address}` was made, and the tool was killed before it wrote that down"
+        ),
+    )
+    .help(format!(
+        "have it taken over {import}; or remove it where it is, and then the note of it: rm '{}'",
+        done.display()
+    ))
+    .with("id", id.to_owned())
+}
+
 pub(super) fn stale_plan() -> Error {
     Error::new(
         ErrorKind::Refused,

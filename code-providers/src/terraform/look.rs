@@ -11,15 +11,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use code_core::provider::{Live, Observed, Resource};
+use code_core::provider::{Action, Live, Observed, Resource};
 use code_core::{Ctx, ErrorKind, Expr, Result, Want};
 
-use super::Terraform;
 use super::config::Root;
-use super::parse::State;
+use super::error;
+use super::parse::{Planned, State};
 use super::place::{Applying, Note, Place};
 use super::saved::Saved;
 use super::work::{Work, ready};
+use super::{Terraform, steady};
 
 /// What is recorded of a root, before any tool was asked.
 #[derive(Debug)]
@@ -134,12 +135,42 @@ pub(super) async fn observe(terraform: &Terraform, ctx: &Ctx, resource: &Resourc
 pub(super) async fn run(work: &Work<'_>, resource: &Resource, recorded: &Recorded) -> Result<Saved> {
     let destroy = resource.want.is_none();
     let unproven = if destroy { Vec::new() } else { recorded.unproven(&work.place) };
-    let planned = work.plan(destroy, &unproven).await;
-    match planned {
+    let saved = match work.plan(destroy, &unproven).await {
         // What was cut off before it was recorded is not there to be replaced, and is made anyway.
-        Err(_) if !unproven.is_empty() => work.plan(destroy, &[]).await,
-        planned => planned,
+        Err(_) if !unproven.is_empty() => work.plan(destroy, &[]).await?,
+        planned => planned?,
+    };
+    match recorded
+        .applying
+        .as_ref()
+        .and_then(|applying| lost(applying, &work.place.done(), destroy, &saved.planned))
+    {
+        Some((address, id)) => Err(error::lost(&address, &id, &work.place.done_file())),
+        None => Ok(saved),
     }
+}
+
+/// What was seen made by an apply that was cut off, and that its state does not have: the tools write a state every
+/// twenty seconds, and where they are killed in between, whatever was made is nobody's. Pure.
+fn lost(
+    applying: &Applying,
+    done: &BTreeMap<String, String>,
+    destroy: bool,
+    planned: &Planned,
+) -> Option<(String, String)> {
+    let mut made = applying.changes.iter().filter(|(address, action)| {
+        matches!(action, Action::Create | Action::Replace)
+            && done.contains_key(address)
+            && !steady::is_in_state_alone(address)
+    });
+    let planned = |address: &str, action: Action| {
+        planned.changes.iter().any(|change| change.address == address && change.action == action)
+    };
+    let (address, _) = made.find(|(address, _)| match destroy {
+        true => !planned(address, Action::Delete),
+        false => planned(address, Action::Create),
+    })?;
+    Some((address.clone(), done.get(address).cloned().unwrap_or_default()))
 }
 
 /// A tool that cannot look says so: what is there is not known. A mistake of a person's is told as it is.
@@ -149,5 +180,37 @@ fn unknown(error: code_core::Error) -> Result<Observed> {
             Ok(Observed::Unknown(error.message().to_owned()))
         }
         _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terraform::parse;
+
+    #[test]
+    fn what_was_made_and_is_in_no_state_is_lost() {
+        let applying = Applying {
+            was: Want::new(),
+            changes: ["cloud_disk.a", "cloud_disk.b", "terraform_data.c"]
+                .map(|one| (one.to_owned(), Action::Create))
+                .into(),
+            provisioned: Default::default(),
+        };
+        let check = |done: &str, destroy: bool, changes: &[(&str, &str)], expect: Option<&str>| {
+            let change = |(address, action): &(&str, &str)| serde_json::json!({ "address": address, "change": { "actions": [action] } });
+            let changes: Vec<_> = changes.iter().map(change).collect();
+            let plan = serde_json::json!({ "format_version": "1", "resource_changes": changes });
+            let planned = parse::planned(plan.to_string().as_bytes()).unwrap();
+            let done = [(done.to_owned(), "id-1".to_owned())].into();
+            let found = lost(&applying, &done, destroy, &planned);
+            assert_eq!(found.as_ref().map(|(address, _)| address.as_str()), expect, "{changes:?}");
+        };
+        check("cloud_disk.a", false, &[("cloud_disk.b", "create")], None);
+        check("cloud_disk.a", false, &[("cloud_disk.a", "create")], Some("cloud_disk.a"));
+        check("terraform_data.c", false, &[("terraform_data.c", "create")], None);
+        check("cloud_disk.a", true, &[("cloud_disk.a", "delete")], None);
+        check("cloud_disk.a", true, &[], Some("cloud_disk.a"));
+        check("", true, &[], None);
     }
 }

@@ -33,7 +33,9 @@
 mod apply;
 mod config;
 mod error;
+mod hcl;
 mod look;
+mod modules;
 mod parse;
 mod place;
 mod plan;

@@ -21,8 +21,8 @@ pub(super) enum Message {
     Diagnostic(Diagnostic),
     /// A change of a resource began.
     Started { address: String, action: String },
-    /// It is done.
-    Completed { address: String },
+    /// It is done, and has this id where its provider gives it one.
+    Completed { address: String, id: String },
     /// It failed.
     Errored { address: String },
     /// The sum of all changes.
@@ -92,7 +92,7 @@ pub(super) fn message(line: &str) -> Option<(Message, String)> {
             Err(_) => Message::Other,
         },
         "apply_start" => Message::Started { address: address(), action: hook("action") },
-        "apply_complete" => Message::Completed { address: address() },
+        "apply_complete" => Message::Completed { address: address(), id: hook("id_value") },
         "apply_errored" => Message::Errored { address: address() },
         "change_summary" => Message::Summary,
         _ => Message::Other,
@@ -301,7 +301,7 @@ fn provisioned(module: &Value, prefix: &str, found: &mut BTreeSet<String>) {
 }
 
 /// An address without the keys of instances: `module.a["x"].t.n[0]` is `module.a.t.n` in the configuration.
-fn in_configuration(address: &str) -> String {
+pub(super) fn in_configuration(address: &str) -> String {
     let mut plain = String::new();
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
     for c in address.chars() {

@@ -9,7 +9,7 @@
 //! STATE/cache/terraform/                     what can be made again at any time: see `work`
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -118,24 +118,33 @@ impl Place {
     }
 
     /// Notes that a resource is done. What cannot be noted is done once more after a crash, where it has provisioners.
-    pub(super) fn finished(&self, address: &str) {
+    pub(super) fn finished(&self, address: &str, id: &str) {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.done_file());
-        let _ = file.and_then(|mut file| writeln!(file, "{address}"));
+        let _ = file.and_then(|mut file| writeln!(file, "{address}\t{}", id.replace(['\n', '\t'], " ")));
+    }
+
+    /// What was seen finished of an apply that is under way or was cut off: addresses, with their ids.
+    pub(super) fn done(&self) -> BTreeMap<String, String> {
+        let done = fs::read_to_string(self.done_file()).unwrap_or_default();
+        // A line that was cut off says nothing.
+        let whole = done.rfind('\n').map_or("", |end| &done[..end]);
+        let line =
+            |line: &str| line.split_once('\t').map(|(address, id)| (address.to_owned(), id.to_owned()));
+        whole.lines().filter_map(line).collect()
     }
 
     /// The resources that an apply recorded as made, although nobody saw them finished.
     pub(super) fn unproven(&self, applying: &Applying) -> Vec<String> {
-        let done = fs::read_to_string(self.done_file()).unwrap_or_default();
-        let done: BTreeSet<&str> = done.lines().collect();
-        applying.provisioned.iter().filter(|address| !done.contains(address.as_str())).cloned().collect()
+        let done = self.done();
+        applying.provisioned.iter().filter(|address| !done.contains_key(*address)).cloned().collect()
     }
 
-    fn done_file(&self) -> PathBuf {
+    pub(super) fn done_file(&self) -> PathBuf {
         self.dir.join("applying.done")
     }
 
     /// The local state of a workspace. The tools make an empty file where they take the lock of a state that is
-    /// yet to be: it says nothing, unless something was done before; then a kill has cut it off.
+    /// yet to be: it says nothing, unless something was applied before; then a kill has cut it off.
     ///
     /// # Errors
     /// `terraform::state-damaged` where it cannot be read as one.
@@ -146,7 +155,7 @@ impl Place {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(&file, error)),
         };
-        if bytes.is_empty() && self.note()?.is_none() && !self.done_file().exists() {
+        if bytes.is_empty() && self.note()?.is_none() {
             return Ok(None);
         }
         parse::state(&bytes).map(Some).ok_or_else(|| error::state_damaged(&file))

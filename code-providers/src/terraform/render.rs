@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::hcl::{Token, tokens};
+
 /// The file by which a root without a backend of its own keeps its state where ours is. A file of this name
 /// is read after all others, and wins.
 pub(super) const BACKEND_FILE: &str = "code_backend_override.tf.json";
@@ -50,76 +52,13 @@ pub(super) fn has_backend(name: &str, text: &str) -> bool {
         };
         return blocks.iter().any(|block| block.get("backend").is_some() || block.get("cloud").is_some());
     }
-    let code = code_of(text);
-    let words: Vec<&str> = code.split_whitespace().collect();
-    words.windows(3).any(|three| matches!(three, ["backend", "\"\"", "{"]))
-        || words.windows(4).any(|four| matches!(four, [_, "{" | "}" | "\"\"", "cloud", "{"]))
-}
-
-/// The text of HCL without its comments, each string as `""`, and braces set apart.
-fn code_of(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let skip = if rest.starts_with('#') || rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if c == '"' {
-            code.push_str(" \"\" ");
-            1 + end_of_string(&rest[1..])
-        } else if let Some(end) = heredoc(rest) {
-            code.push_str(" \"\" ");
-            end
-        } else {
-            match c {
-                '{' | '}' | '=' | '[' | ']' | '(' | ')' | ',' => {
-                    code.push(' ');
-                    code.push(c);
-                    code.push(' ');
-                }
-                _ => code.push(c),
-            }
-            c.len_utf8()
-        };
-        rest = &rest[skip..];
-    }
-    code
-}
-
-/// Where the text after an opening quote ends, with its closing one; what is in `${…}` may have quotes of its own.
-fn end_of_string(text: &str) -> usize {
-    let (mut depth, mut escaped, mut before) = (0_u32, false, ' ');
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '{' if before == '$' || before == '%' || depth > 0 => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            '"' if depth == 0 => return at + 1,
-            '\n' if depth == 0 => return at,
-            _ => {}
-        }
-        before = c;
-    }
-    text.len()
-}
-
-/// Where a heredoc that begins here ends.
-fn heredoc(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix("<<-").or_else(|| text.strip_prefix("<<"))?;
-    let mark = rest.lines().next()?.trim();
-    if mark.is_empty() || !mark.chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return None;
-    }
-    let mut at = text.find('\n')? + 1;
-    for line in text[at..].split_inclusive('\n') {
-        at += line.len();
-        if line.trim() == mark {
-            return Some(at);
-        }
-    }
-    Some(text.len())
+    let tokens = tokens(text);
+    let backend =
+        |three: &[Token<'_>]| matches!(three, [Token::Word("backend"), Token::Text(_), Token::Sign('{')]);
+    let cloud = |three: &[Token<'_>]| {
+        matches!(three, [Token::Sign('{' | '}') | Token::Text(_), Token::Word("cloud"), Token::Sign('{')])
+    };
+    tokens.windows(3).any(|three| backend(three) || cloud(three))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@
 
 use serde_json::Value;
 
+use super::parse::in_configuration;
+
 /// The types of resources that live in the state alone, and the providers that have them.
 const IN_STATE: [(&str, &[&str]); 4] = [
     ("terraform.io/builtin/terraform", &["terraform_data"]),
@@ -46,6 +48,14 @@ pub(super) fn reads_state_only(plan: &Value) -> bool {
     let module = &plan["configuration"]["root_module"];
     let there = &plan["prior_state"]["values"]["root_module"];
     !changes.iter().any(importing) && !has_data(module) && lives_in_state(there)
+}
+
+/// Whether the resource of an address lives in the state alone, by its type.
+pub(super) fn is_in_state_alone(address: &str) -> bool {
+    let mut kinds = IN_STATE.iter().flat_map(|(_, kinds)| kinds.iter());
+    let plain = in_configuration(address);
+    let kind = plain.rsplit('.').nth(1).unwrap_or_default();
+    kinds.any(|known| *known == kind) || kind.starts_with("random_")
 }
 
 /// Whether a module, or one that it calls, has anything but managed resources.

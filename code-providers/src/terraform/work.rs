@@ -11,18 +11,20 @@
 //! else never is. All of it can be deleted at any time. A plan holds the values of variables and of the state, also
 //! the sensitive ones, in plain, as a state does: the directories are their user's only.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use code_core::{Ctx, Digest, Layout, Result};
+use serde_json::Value;
 
 use super::config::{Root, Settings};
 use super::error::{self, Call};
 use super::parse::State;
 use super::place::{Place, private_dir, private_file};
-use super::render;
 use super::tool::{Runner, Tool};
+use super::{modules, render};
 
 /// How many copies and plans of one root are kept: those of this revision, of the last, and of what is tried.
 pub(super) const KEPT: usize = 4;
@@ -78,6 +80,7 @@ pub(super) async fn ready<'a>(
         tool.version.as_bytes(),
         cli.as_os_str().as_encoded_bytes(),
         root.workspace.as_bytes(),
+        Digest::of_json(&settings.modules).as_bytes(),
         Digest::of_json(&root.env).as_bytes(),
         chosen.as_deref().unwrap_or_default(),
     ]);
@@ -104,7 +107,10 @@ pub(super) async fn ready<'a>(
         copy_files(ctx, root, &growing).await?;
         let growing_work = work(&growing);
         growing_work.make_ready(chosen.as_deref())?;
-        growing_work.runner.init().await
+        growing_work.check_modules(vec![growing_work.runner.dir.clone()])?;
+        growing_work.runner.init().await?;
+        // What modules call themselves is known once they are here.
+        growing_work.check_modules(growing_work.fetched())
     };
     let made = made.await;
     // Another call may have been first, with the same.
@@ -161,6 +167,19 @@ pub(super) fn prune(dir: &Path, kept: usize) {
     }
 }
 
+/// A path without `.` and `..`, by its names alone.
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(straight.pop()),
+            other => straight.push(other),
+        }
+    }
+    straight
+}
+
 impl Work<'_> {
     /// Writes what `init` needs beside the root's own files.
     fn make_ready(&self, chosen: Option<&[u8]>) -> Result<()> {
@@ -189,6 +208,36 @@ impl Work<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Holds every call of a module in these directories, and in local modules below them, against the list.
+    fn check_modules(&self, mut left: Vec<PathBuf>) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        while let Some(dir) = left.pop() {
+            if !seen.insert(dir.clone()) {
+                continue;
+            }
+            for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if !is_root_file(&name) {
+                    continue;
+                }
+                let text = fs::read(entry.path()).map_err(|error| error::files(&entry.path(), error))?;
+                for call in modules::calls(&name, &String::from_utf8_lossy(&text)) {
+                    modules::check(&call, &self.runner.settings.modules)?;
+                    left.extend(modules::local(&call).map(|local| straight(&dir.join(local))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the modules are that the tool has fetched, as it lists them.
+    fn fetched(&self) -> Vec<PathBuf> {
+        let list = fs::read(self.runner.dir.join(".terraform/modules/modules.json")).unwrap_or_default();
+        let list: Value = serde_json::from_slice(&list).unwrap_or_default();
+        let modules = list["Modules"].as_array().into_iter().flatten();
+        modules.filter_map(|module| Some(self.runner.dir.join(module["Dir"].as_str()?))).collect()
     }
 
     /// A root that was applied by hand has its state beside its files: making all of it once more would be wrong.

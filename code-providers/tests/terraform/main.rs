@@ -9,6 +9,7 @@ mod backend;
 mod cut_off;
 mod faults;
 mod mirror;
+mod modules;
 mod s3;
 mod server;
 mod world;

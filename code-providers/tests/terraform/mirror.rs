@@ -10,7 +10,7 @@ use code_providers::terraform::{Settings, Terraform};
 use crate::world::{World, each_tool, quick};
 
 /// The settings with the mirror; `None`, said aloud, where it is not on this machine, which is a failure in CI.
-fn mirrored(what: &str) -> Option<Settings> {
+pub(crate) fn mirrored(what: &str) -> Option<Settings> {
     let mirror = std::env::var_os("CODE_TEST_MIRROR").map(PathBuf::from);
     if mirror.is_none() {
         println!("skipped: {what}: there is no mirror of providers; `cargo xtask roots` makes one");

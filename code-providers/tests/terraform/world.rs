@@ -109,7 +109,8 @@ impl World {
 
 /// Settings under which a test need not wait for long.
 pub(crate) fn quick() -> Settings {
-    Settings { lock_timeout: Duration::from_secs(0), ..Settings::default() }
+    let lock_timeout = Duration::ZERO;
+    Settings { lock_timeout, grace: Duration::from_secs(2), ..Settings::default() }
 }
 
 /// Waits until something holds.

@@ -39,6 +39,7 @@ mod projects;
 mod prune;
 mod readme;
 mod refused;
+mod roots_killed;
 mod schema;
 mod secrets;
 mod steps;

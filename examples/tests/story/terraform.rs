@@ -11,7 +11,7 @@ mod server;
 const SENTENCE: &str = "Deploy a web app to staging";
 
 /// Whether one of the tools is here; said where none is, which is a failure in CI.
-fn is_here(what: &str) -> bool {
+pub(crate) fn is_here(what: &str) -> bool {
     let dirs = ["/usr/local/bin", "/usr/bin", "/bin"];
     let found = dirs
         .iter()
