@@ -340,6 +340,9 @@ pub(super) struct State {
     pub(super) outputs: BTreeMap<String, StateOutput>,
     #[serde(default)]
     resources: Vec<StateResource>,
+    /// What OpenTofu has encrypted is here instead of outputs and resources.
+    #[serde(default)]
+    encrypted_data: Option<serde::de::IgnoredAny>,
     /// Of all its bytes.
     #[serde(skip)]
     pub(super) digest: Option<Digest>,
@@ -363,9 +366,18 @@ struct StateResource {
 }
 
 impl State {
-    /// Whether it has resources that the root made.
+    /// Whether only the tool can read it.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted_data.is_some()
+    }
+
+    /// Whether it has resources that the root made; of what is encrypted, nobody can say that it has none.
     pub(super) fn has_resources(&self) -> bool {
-        self.resources.iter().any(|resource| resource.mode == "managed" && !resource.instances.is_empty())
+        self.is_encrypted()
+            || self
+                .resources
+                .iter()
+                .any(|resource| resource.mode == "managed" && !resource.instances.is_empty())
     }
 }
 

@@ -258,7 +258,10 @@ impl Work<'_> {
     /// The state, from wherever it lies.
     pub(super) async fn state(&self) -> Result<Option<State>> {
         if self.is_local {
-            return self.place.read_state(&self.runner.root.workspace);
+            let state = self.place.read_state(&self.runner.root.workspace)?;
+            if !state.as_ref().is_some_and(State::is_encrypted) {
+                return Ok(state);
+            }
         }
         match self.runner.pull().await? {
             None => Ok(None),

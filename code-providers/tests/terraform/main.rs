@@ -7,6 +7,7 @@
 mod again;
 mod backend;
 mod cut_off;
+mod encrypted;
 mod faults;
 mod mirror;
 mod modules;

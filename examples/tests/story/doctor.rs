@@ -21,7 +21,7 @@ use code_core::{Ctx, Host, Layout};
 use crate::basics::has_postgresql;
 use crate::consent::{damaged, deployed};
 use crate::terminal::Terminal;
-use crate::world::{Ended, World, http, kill, until};
+use crate::world::{Ended, World, http, kill, path, until};
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 /// A user of this machine who owns nothing.
@@ -90,7 +90,8 @@ fn others(world: &World) -> String {
     let dir = world.path("others");
     fs::create_dir_all(&dir).expect("a directory");
     for tool in ["tofu", "terraform"] {
-        let mut found = ["/usr/local/bin", "/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool));
+        let path = path();
+        let mut found = path.split(':').map(|dir| Path::new(dir).join(tool));
         if let Some(found) = found.find(|found| found.is_file()) {
             // A second call finds the link of the first.
             let _ = std::os::unix::fs::symlink(found, dir.join(tool));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::world::{World, http};
+use crate::world::{World, http, path};
 
 #[path = "../../../code-providers/tests/terraform/server.rs"]
 mod server;
@@ -12,10 +12,9 @@ const SENTENCE: &str = "Deploy a web app to staging";
 
 /// Whether one of the tools is here; said where none is, which is a failure in CI.
 pub(crate) fn is_here(what: &str) -> bool {
-    let dirs = ["/usr/local/bin", "/usr/bin", "/bin"];
-    let found = dirs
-        .iter()
-        .any(|dir| ["tofu", "terraform"].iter().any(|tool| PathBuf::from(dir).join(tool).is_file()));
+    let path = path();
+    let has = |dir: &str| ["tofu", "terraform"].iter().any(|tool| PathBuf::from(dir).join(tool).is_file());
+    let found = path.split(':').any(has);
     if !found {
         println!("skipped: {what}: neither `tofu` nor `terraform` is on this machine");
     }

@@ -37,6 +37,16 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
+/// The usual directories, and before them that of OpenTofu, which lies elsewhere where it was built for the tests.
+pub(crate) fn path() -> String {
+    let usual = "/usr/local/bin:/usr/bin:/bin";
+    let ours = std::env::var("PATH").unwrap_or_default();
+    match ours.split(':').find(|dir| Path::new(dir).join("tofu").is_file()) {
+        Some(dir) => format!("{dir}:{usual}"),
+        None => usual.to_owned(),
+    }
+}
+
 impl World {
     pub(crate) fn new() -> World {
         let dir = tempfile::Builder::new().prefix("code-story-").tempdir().expect("a directory");
@@ -117,7 +127,7 @@ impl World {
     pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.project()).env_clear();
-        command.env("HOME", self.path("home")).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env("HOME", self.path("home")).env("PATH", path());
         command.env("COLUMNS", "100").envs(self.more.iter().cloned());
         // Every command also writes JSON, which is held against the schema at the end of the story.
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
