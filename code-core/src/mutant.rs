@@ -48,6 +48,7 @@ mod on {
         "calls-before-it-writes",
         "lost-writes-are-ignored",
         "does-not-wait",
+        "scheduler-goes-by-the-clock",
         "doubt-counts-as-done",
         "calls-after-a-stop",
         "done-without-evidence",

@@ -393,7 +393,8 @@ async fn what_is_no_journal_of_this_deployment_is_left_alone() {
     check(Some(&other), "journal::damaged").await;
     check(None, "journal::damaged").await;
     std::fs::remove_file(file(dir.path(), "head")).unwrap();
-    assert!(lease(&store(dir.path())).await.is_ok(), "a person said that it may begin anew");
+    // A person said that it may begin anew.
+    written(dir.path(), &[1]).await;
     std::fs::rename(file(dir.path(), "log"), dir.path().join("journal/shop@production.log")).unwrap();
     let error = store(dir.path()).lease(&ctx(), "shop/production", "ann", TTL).await.unwrap_err();
     assert_eq!((error.code(), error.message().contains(SHOP)), ("journal::foreign", true), "{error:?}");
@@ -468,6 +469,78 @@ async fn a_lock_that_was_removed_is_no_lease() {
     let error = one.append(&ctx(), &first, Seq(0), &batch(1, 1)).await.unwrap_err();
     assert_eq!(error.code(), "store::fenced");
     two.append(&ctx(), &second, Seq(0), &batch(1, 1)).await.unwrap();
+}
+
+/// Everything below a directory.
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| [vec![path.clone()], below(&path)].concat()).collect()
+}
+
+#[tokio::test]
+async fn a_lease_under_which_nothing_was_written_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("some/state");
+    let (one, two) = (store(&state), store(&state));
+    for store in [&one, &two, &one] {
+        let held = lease(store).await.unwrap();
+        assert_eq!(lease(&two).await.unwrap_err().code(), "store::locked");
+        assert_eq!(store.append(&ctx(), &held, Seq::START, &[]).await.unwrap(), Seq::START);
+        assert!(file(&state, "lock").exists() && !file(&state, "log").exists());
+        assert_eq!(one.deployments().count().await, 0);
+        assert_eq!(store.trouble(SHOP, None).await.unwrap(), None);
+        store.release(&ctx(), held).await.unwrap();
+        assert_eq!(below(dir.path()), Vec::<PathBuf>::new());
+    }
+    // What an older build left of one, and what is somebody else's.
+    written(&state, &[1]).await;
+    let header = &std::fs::read(file(&state, "log")).unwrap()[..16 + SHOP.len() + 32];
+    std::fs::write(file(&state, "log"), header).unwrap();
+    std::fs::remove_file(file(&state, "head")).unwrap();
+    let held = lease(&one).await.unwrap();
+    one.release(&ctx(), held).await.unwrap();
+    assert_eq!(below(&state), [state.join("journal")], "it was there before");
+    // A journal with events stays as it is.
+    written(&state, &[1]).await;
+    let before = below(&state);
+    let held = lease(&one).await.unwrap();
+    one.release(&ctx(), held).await.unwrap();
+    assert_eq!(below(&state), before);
+    assert_eq!(one.repair(&ctx(), "shop/production", "ann", None).await.unwrap(), None);
+    assert_eq!(below(&state), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_come_and_go_and_write_nothing_one_holds_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let holders = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let comes_and_goes = |_| {
+        let (store, holders) = (store(&state), Arc::clone(&holders));
+        tokio::spawn(async move {
+            let mut held = 0;
+            while held < 50 {
+                let lease = match lease(&store).await {
+                    Ok(lease) => lease,
+                    Err(error) => {
+                        assert_eq!(error.code(), "store::locked", "{error:?}");
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                };
+                assert_eq!(holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two hold it");
+                store.append(&ctx(), &lease, Seq::START, &[]).await.unwrap();
+                holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                store.release(&ctx(), lease).await.unwrap();
+                held += 1;
+            }
+        })
+    };
+    for one in (0..4).map(comes_and_goes).collect::<Vec<_>>() {
+        tokio::time::timeout(Duration::from_secs(120), one).await.expect("in time").unwrap();
+    }
+    let files: Vec<PathBuf> = below(dir.path()).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!(files, Vec::<PathBuf>::new());
 }
 
 // What follows needs another process: this test program, started again with a part to play.
@@ -652,7 +725,12 @@ async fn a_stopped_holder_is_named_and_a_dead_one_holds_nothing() {
     }
     assert_eq!(read(&store(dir.path()), Seq::START).await, (vec![], None), "a reader needs no lock");
     holder.process.kill().await.unwrap();
-    assert!(lease(&store(dir.path())).await.unwrap().fence > fence);
+    let store = store(dir.path());
+    assert_eq!(store.deployments().count().await, 0, "it wrote nothing");
+    let next = lease(&store).await.unwrap();
+    assert!(next.fence > fence);
+    store.release(&ctx(), next).await.unwrap();
+    assert_eq!(below(&dir.path().join("journal")), Vec::<PathBuf>::new(), "nor is anything left of it");
 }
 
 #[tokio::test]

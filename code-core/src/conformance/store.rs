@@ -124,6 +124,7 @@ fn all<S: StateStore>() -> Vec<Rule<Arc<Bench<S>>>> {
         no_lease as "a_reader_needs_no_lease",
         apart as "deployments_are_apart",
         listed as "who_has_events_is_listed",
+        left as "a_lease_without_an_append_leaves_no_deployment",
         names as "what_is_no_name_is_refused",
         many as "many_events_are_kept_without_a_gap",
         help as "every_refusal_says_what_to_do",
@@ -321,9 +322,10 @@ async fn one_of_many<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
 
 async fn fence<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
     let mut fences = Vec::new();
-    for view in [&bench.store, &bench.other, &bench.store, &bench.other] {
+    for (view, place) in [&bench.store, &bench.other, &bench.store, &bench.other].into_iter().zip(0..) {
         let lease = view.lease(&bench.ctx, SHOP, "ann", TTL).await?;
         fences.push(lease.fence);
+        view.append(&bench.ctx, &lease, Seq(place), &events(place + 1..=place + 1)).await?;
         view.release(&bench.ctx, lease).await?;
     }
     holds!(fences.is_sorted_by(|a, b| a < b), "the fences of four leases are {fences:?}");
@@ -370,10 +372,25 @@ async fn apart<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
 
 async fn listed<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
     bench.written().await?;
-    let idle = bench.store.lease(&bench.ctx, "idle/staging", "bob", TTL).await?;
-    bench.store.release(&bench.ctx, idle).await?;
-    let names: Vec<String> = bench.store.deployments().try_collect().await?;
+    let names: Vec<String> = bench.other.deployments().try_collect().await?;
     holds!(names == [SHOP], "one deployment has events, and {names:?} are listed");
+    Ok(())
+}
+
+async fn left<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
+    for view in [&bench.store, &bench.other] {
+        let lease = view.lease(&bench.ctx, SHOP, "ann", TTL).await?;
+        // What keeps the time of a lease writes nothing.
+        view.append(&bench.ctx, &lease, Seq::START, &[]).await?;
+        let held: Vec<String> = bench.other.deployments().try_collect().await?;
+        view.release(&bench.ctx, lease).await?;
+        let names: Vec<String> = bench.other.deployments().try_collect().await?;
+        let listed = [held, names].concat();
+        holds!(listed.is_empty(), "nothing was written, and {listed:?} are listed");
+    }
+    let lease = bench.lease().await?;
+    let first = bench.append(&lease, 0, &events(1..=1)).await;
+    holds!(matches!(first, Ok(Seq(1))), "after leases that wrote nothing, the first event gave {first:?}");
     Ok(())
 }
 

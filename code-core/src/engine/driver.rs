@@ -22,7 +22,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +29,7 @@ use crate::approver::{Answer, Decided};
 use crate::checks::{Checked, Policy};
 use crate::engine::attempt::{Attempt, surroundings};
 use crate::engine::breaker::Turn;
+use crate::engine::redacted::redacted;
 use crate::engine::run::{LEASE, may_decide, stuck};
 use crate::engine::scheduler::{Command, Input, Limits, Node, Recorded, Rules, Scheduler, Start};
 use crate::engine::{Finished, Parts};
@@ -101,9 +101,14 @@ pub(super) async fn kept<T>(
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            () = ctx.host().sleep(KEEP) => drop(parts.store.append(ctx, lease, last, &[]).await?),
+            () = ctx.host().sleep(KEEP) => keep(parts, ctx, lease, last).await?,
         }
     }
+}
+
+/// Begins the time of the lease anew: an append of nothing. It is refused where the lease was lost.
+async fn keep(parts: &Parts, ctx: &Ctx, lease: &Lease, last: Seq) -> Result<()> {
+    parts.store.append(ctx, lease, last, &[]).await.map(drop)
 }
 
 /// What an attempt or a wait ended with.
@@ -176,7 +181,7 @@ impl Driver {
         // Asked to stop before anything began: then nothing does.
         let mut cancelled = cancel.is_cancelled();
         let first = if cancelled { Input::Cancel } else { Input::Begin };
-        let commands = scheduler.handle(self.ctx.host().now(), first);
+        let commands = scheduler.handle(self.uptime(), first);
         let mut outcome = self.turn(vec![(commands, None)], &mut tasks, &stop).await?;
         while outcome.is_none() {
             let mut ended = Vec::new();
@@ -195,7 +200,7 @@ impl Driver {
             // Told before the calls that it ended, so that their failing is not taken for a failure.
             if cancel.is_cancelled() && !cancelled {
                 cancelled = true;
-                commands.push((scheduler.handle(self.ctx.host().now(), Input::Cancel), None));
+                commands.push((scheduler.handle(self.uptime(), Input::Cancel), None));
             }
             for one in ended {
                 commands.push(self.ended(&mut scheduler, one));
@@ -273,13 +278,22 @@ impl Driver {
         Ok(Scheduler::new(graph, nodes, limits, rules, &start))
     }
 
+    /// What the scheduler is told the time by: nobody sets it.
+    fn uptime(&self) -> Duration {
+        let host = self.ctx.host();
+        if mutant("scheduler-goes-by-the-clock") {
+            return Duration::from_millis(u64::try_from(host.now().as_millisecond()).unwrap_or_default());
+        }
+        host.uptime()
+    }
+
     /// Tells the scheduler what ended; gives its commands, and the event that comes before them.
     fn ended(
         &mut self,
         scheduler: &mut Scheduler,
         ended: Result<Ended, tokio::task::JoinError>,
     ) -> (Vec<Command>, Option<Outgoing>) {
-        let at = self.ctx.host().now();
+        let at = self.uptime();
         match ended {
             Ok(Ended::Wait { step, undo }) => (scheduler.handle(at, Input::Woke { step, undo }), None),
             Ok(Ended::Attempt { step, undo, result: Ok(live), .. }) => {
@@ -340,7 +354,7 @@ impl Driver {
             begin.drain(..).for_each(|command| self.begin(&command, tasks, stop));
         }
         if bodies.is_empty() {
-            self.keep().await?;
+            keep(&self.parts, &self.ctx, &self.lease, self.state.last).await?;
         } else {
             self.append(bodies).await?;
         }
@@ -415,11 +429,6 @@ impl Driver {
         )
         .help("mend what its last failures name, and run the same command again")
         .with("step", address)
-    }
-
-    /// Begins the time of the lease anew: an append of nothing. It is refused where the lease was lost.
-    async fn keep(&self) -> Result<()> {
-        self.parts.store.append(&self.ctx, &self.lease, self.state.last, &[]).await.map(drop)
     }
 
     /// Writes events down, folds them into the state, and offers them to the sinks; nothing secret gets out.
@@ -605,28 +614,6 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The event without the secrets that were lent so far, in whatever form they got into it.
-fn redacted(ctx: &Ctx, event: Event) -> Event {
-    let Ok(value) = serde_json::to_value(&event) else { return event };
-    let clean = without_secrets(ctx, value.clone());
-    if clean == value {
-        return event;
-    }
-    // It does not fit its type any more only where a secret is a word of the format itself.
-    serde_json::from_value(clean).unwrap_or(event)
-}
-
-pub(super) fn without_secrets(ctx: &Ctx, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(ctx.redactor().redact(&text)),
-        Value::Array(items) => items.into_iter().map(|item| without_secrets(ctx, item)).collect(),
-        Value::Object(map) => {
-            map.into_iter().map(|(name, item)| (name, without_secrets(ctx, item))).collect()
-        }
-        other => other,
-    }
-}
-
 fn start_of(run: &Run) -> Start {
     let recorded = |records: &[StepRecord]| {
         let one = |r: &StepRecord| Recorded {
@@ -645,25 +632,5 @@ fn start_of(run: &Run) -> Start {
         undo: recorded(&run.undo),
         undoing: run.undoing.is_some(),
         ordered: run.ordered,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::memory::{MemoryHost, ctx};
-
-    #[test]
-    fn a_secret_that_a_tool_wrote_into_its_answer_is_not_written_down() {
-        let ctx = ctx(&Arc::new(MemoryHost::new()));
-        ctx.redactor().learn(&crate::Secret::new("canary\"7f31"));
-        let was = crate::Want::new().with("url", "pg://u:canary\"7f31@h");
-        let live = Live { id: "canary\"7f31".into(), was, outputs: [].into(), drift: vec![] };
-        let body = Body::StepDone { run: RunId(1), step: StepId(0), undo: false, live: Some(live) };
-        let clean = redacted(&ctx, Event { at: ctx.host().now(), body });
-        let text = serde_json::to_string(&clean).unwrap();
-        assert!(!text.contains("canary") && text.matches(crate::redact::REDACTED).count() == 2, "{text}");
-        let Body::StepDone { live: Some(live), .. } = clean.body else { panic!("{text}") };
-        assert_eq!(live.id, crate::redact::REDACTED);
     }
 }

@@ -5,7 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::driver::without_secrets;
+use crate::engine::redacted::without_secrets;
 use crate::engine::{Engine, Proposal};
 use crate::event::Body;
 use crate::export::{Commit, Export, exports};

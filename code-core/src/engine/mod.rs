@@ -18,6 +18,7 @@ mod needed;
 mod parts;
 mod planner;
 mod propose;
+mod redacted;
 pub mod retry;
 mod run;
 pub mod scheduler;

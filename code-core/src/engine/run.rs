@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::scanner::Subject;
 use crate::spec::Origin;
 use crate::status::{Run, State};
-use crate::store::{Lease, Seq};
+use crate::store::Lease;
 use crate::{Ctx, Deployment, Error, ErrorKind, Result, RunId, kill};
 
 /// How long a lease lasts in stores whose leases have an end.
@@ -53,11 +53,6 @@ impl Engine {
         self.is_ours(planned)?;
         let deployment = planned.plan.deployment.clone();
         let holder = self.parts.holder();
-        let state = self.state(&deployment).await?;
-        if state.last == Seq::START {
-            // A lease makes a journal: what is refused here leaves nothing.
-            self.fits(&self.ctx().for_deployment(&deployment), &state, planned, &approval, None).await?;
-        }
         let (ctx, lease) = self.lease(&deployment, &holder, cancel).await?;
         let begun = self.begin(&ctx, &lease, planned, approval, holder, None).await;
         self.finish(ctx, lease, begun, cancel).await

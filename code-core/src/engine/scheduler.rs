@@ -1,7 +1,7 @@
 //! Decides what happens next in a run: a pure state machine.
 //!
-//! It never waits, reads no clock and spawns nothing. It is told what happened ([`Input`]) and when, and says
-//! what to do ([`Command`]); the driver writes that to the journal and does it.
+//! It never waits, reads no clock and spawns nothing. It is told what happened ([`Input`]) and when, by the uptime
+//! of the host, and says what to do ([`Command`]); the driver writes that to the journal and does it.
 //!
 //! ```text
 //!          Begin                       Done, Failed, Woke, Cancel
@@ -25,8 +25,6 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::engine::breaker::{Admission, Breaker, BreakerPolicy, Turn};
 use crate::engine::retry::RetryPolicy;
@@ -224,7 +222,7 @@ struct Progress {
     forgiven: u32,
     untouched: bool,
     /// When the last attempt began, in this life.
-    begun: Timestamp,
+    begun: Duration,
     /// How many steps that it needs are not done.
     open: u32,
 }
@@ -265,7 +263,7 @@ impl Scheduler {
                 let Recorded { phase, attempts, forgiven, untouched } =
                     records.get(i).copied().unwrap_or_default();
                 let attempts = if mutant("resume-forgets-attempts") { 0 } else { attempts };
-                Progress { phase, attempts, forgiven, untouched, begun: Timestamp::UNIX_EPOCH, open: 0 }
+                Progress { phase, attempts, forgiven, untouched, begun: Duration::ZERO, open: 0 }
             };
             (0..graph.len()).map(at).collect()
         };
@@ -295,8 +293,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes notice of what happened at a time, and says what to do.
-    pub fn handle(&mut self, at: Timestamp, input: Input) -> Vec<Command> {
+    /// Takes notice of what happened, at this uptime of the host, and says what to do.
+    pub fn handle(&mut self, at: Duration, input: Input) -> Vec<Command> {
         let mut out = Vec::new();
         match input {
             Input::Begin => match self.mode {
@@ -413,7 +411,7 @@ impl Scheduler {
     }
 
     /// Tells the breaker how an attempt ended. The way back is gone whatever the breaker thinks.
-    fn answered(&mut self, at: Timestamp, step: StepId, failed: bool, out: &mut Vec<Command>) {
+    fn answered(&mut self, at: Duration, step: StepId, failed: bool, out: &mut Vec<Command>) {
         // A call that was told to stop says nothing about its provider.
         if self.mode == Mode::Back || self.cancelled {
             return;
@@ -456,7 +454,7 @@ impl Scheduler {
     }
 
     /// Begins what may begin; where nothing runs and nothing can begin, goes on to what comes after.
-    fn advance(&mut self, at: Timestamp, out: &mut Vec<Command>) {
+    fn advance(&mut self, at: Duration, out: &mut Vec<Command>) {
         while self.mode != Mode::Ended {
             while !self.is_stopping()
                 && let Some(step) = self.pick(at)
@@ -545,7 +543,7 @@ impl Scheduler {
     }
 
     /// The ready step with the longest way to the end whose provider and class have room.
-    fn pick(&mut self, at: Timestamp) -> Option<StepId> {
+    fn pick(&mut self, at: Duration) -> Option<StepId> {
         if self.running_total >= self.limits.total + usize::from(mutant("limit-is-off-by-one")) {
             return None;
         }
@@ -569,7 +567,7 @@ impl Scheduler {
         self.ready[best.1].pop().map(|ready| StepId(ready.step))
     }
 
-    fn begin(&mut self, at: Timestamp, step: StepId, out: &mut Vec<Command>) {
+    fn begin(&mut self, at: Duration, step: StepId, out: &mut Vec<Command>) {
         let undo = self.mode == Mode::Back;
         let provider = self.nodes[step.index()].provider;
         if !undo {

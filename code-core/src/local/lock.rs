@@ -7,9 +7,11 @@
 //!
 //! A holder that is stopped still holds: it may go on at any moment. One that is dead holds nothing, since
 //! the system closed its files; but the guards of its commands have the lock open as well (see `command`), so
-//! that it is free when the last of them is gone. The lock file itself stays: it is the lock on it that counts.
+//! that it is free when the last of them is gone. The lock file itself stays, since it is the lock on it that counts;
+//! where there is no journal, it goes with the last who holds it: a lease under which nothing was written leaves
+//! nothing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -94,7 +96,6 @@ impl Holder {
 /// A lock that is held. Dropping it lets it go, as soon as nothing that is tied to it is left.
 #[derive(Debug)]
 pub(super) struct Lock {
-    path: PathBuf,
     file: Arc<Locked>,
 }
 
@@ -110,20 +111,14 @@ impl Lock {
     /// Takes the lock, or says who has it.
     pub(super) fn take(path: &Path, holder: &Holder) -> Result<Taken> {
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(|error| io_error("lock", path, error))?;
+            let (file, made) = open(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Taken::By(said(path))),
                 Err(error) => return Err(io_error("lock", path, error.into())),
             }
-            let lock = Lock { path: path.to_owned(), file: Arc::new(Locked(file)) };
-            // Somebody may have removed the file between the two: then another one is the lock now.
+            let lock = Lock { file: Arc::new(Locked { file, path: path.to_owned(), made }) };
+            // It may have been removed between the two: then another one is the lock now.
             if lock.is_held() {
                 lock.say(&serde_json::to_vec(holder).unwrap_or_default())
                     .map_err(|error| io_error("lock", path, error))?;
@@ -139,18 +134,14 @@ impl Lock {
 
     /// Whether the lock is still the one that others would find.
     pub(super) fn is_held(&self) -> bool {
-        let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        match (self.file.0.metadata(), std::fs::metadata(&self.path)) {
-            (Ok(mine), Ok(theirs)) => id(mine) == id(theirs),
-            _ => false,
-        }
+        self.file.is_held()
     }
 
     /// For others to read while it is held, so it need not be durable.
     fn say(&self, text: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
-        self.file.0.set_len(0)?;
-        self.file.0.write_all_at(text, 0)
+        self.file.file.set_len(0)?;
+        self.file.file.write_all_at(text, 0)
     }
 }
 
@@ -166,11 +157,42 @@ impl Drop for Lock {
 
 /// The locked file.
 #[derive(Debug)]
-struct Locked(File);
+struct Locked {
+    file: File,
+    path: PathBuf,
+    /// The first of the directories that were made for it.
+    made: Option<PathBuf>,
+}
+
+impl Locked {
+    fn is_held(&self) -> bool {
+        let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        match (self.file.metadata(), fs::metadata(&self.path)) {
+            (Ok(mine), Ok(theirs)) => id(mine) == id(theirs),
+            _ => false,
+        }
+    }
+
+    /// Takes the lock file away where there is no journal, and the directories that were made for it where nothing
+    /// else is in them. Whoever opened the file before looks whether it is still the lock once they have it.
+    fn leave_nothing(&self) {
+        let is_there = |extension| !matches!(self.path.with_extension(extension).try_exists(), Ok(false));
+        if is_there("log") || is_there("head") || !self.is_held() {
+            return;
+        }
+        // What stays is in nobody's way.
+        let _ = fs::remove_file(&self.path);
+        let dirs = self.path.ancestors().skip(1);
+        let made = dirs.take_while(|dir| self.made.as_ref().is_some_and(|made| dir.starts_with(made)));
+        for dir in made {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
 
 impl AsFd for Locked {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 
@@ -178,9 +200,34 @@ impl Drop for Locked {
     /// Closing the file is not enough: a child that another thread is about to start has a copy of it from its
     /// fork to its exec, and the lock would live as long as that. An unlock lets go for all copies.
     fn drop(&mut self) {
+        self.leave_nothing();
         // What fails here ends with the process at the latest.
-        let _ = flock(&self.0, FlockOperation::Unlock);
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
+}
+
+/// Opens a lock file, and makes it and the directories above it where they are missing; gives the first of those.
+fn open(path: &Path) -> Result<(File, Option<PathBuf>)> {
+    let mut made = None;
+    loop {
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        match (opened, path.parent()) {
+            (Ok(file), _) => return Ok((file, made)),
+            // Once more where they were taken away in between, by one who had made them for nothing.
+            (Err(error), Some(dir)) if error.kind() == io::ErrorKind::NotFound && !dir.is_symlink() => {
+                let missing = dir.ancestors().take_while(|dir| !dir.exists()).last();
+                made = missing.map(Path::to_owned).or(made);
+                make_dir(dir)?;
+            }
+            (Err(error), _) => return Err(io_error("lock", path, error)),
+        }
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    let elsewhere = "choose a state directory that you may write: `--state DIR`";
+    let failed = |error| io_error("make the directory of", dir, error).help(elsewhere);
+    Disk::Real.make_dir(dir).map_err(failed)
 }
 
 /// Who a lock file says has the lock; nobody where they have not said it yet, or have let go of it.
@@ -299,7 +346,7 @@ mod tests {
         let path = dir.path().join("x.lock");
         let lock = take(&path).unwrap();
         assert_eq!(take(&path).unwrap_err().unwrap().pid, std::process::id());
-        let copy = lock.file.0.try_clone().unwrap();
+        let copy = lock.file.file.try_clone().unwrap();
         drop(lock);
         take(&path).unwrap();
         drop(copy);

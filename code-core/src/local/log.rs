@@ -175,31 +175,29 @@ pub(super) struct Log {
     disk: Disk,
     name: String,
     path: PathBuf,
-    file: File,
+    /// Made with the first append.
+    file: Option<File>,
     at: Place,
     /// The end of the file is not known: an append failed.
     broken: bool,
 }
 
 impl Log {
-    /// Opens a log to write it, checks all of it, and cuts a torn write off its end. Makes it where there
-    /// is none.
+    /// Opens a log to write it, checks all of it, and cuts a torn write off its end. Where there is none, the first
+    /// append makes it.
     pub(super) fn open(
         disk: &Disk,
         path: &Path,
         name: &str,
         known: Option<Place>,
     ) -> Result<(Log, Option<Cut>)> {
-        let mut reader = match Reader::open(disk, path, name, known)? {
-            Some(reader) => reader,
-            None => {
-                if known.is_some_and(|known| known.last > Seq::START) {
-                    return Err(gone(name, path));
-                }
-                disk.replace(path, &journal::header(name), 0o644).map_err(|e| io_error("make", path, e))?;
-                Reader::open(disk, path, name, None)?
-                    .ok_or_else(|| io_error("make", path, io::Error::from(io::ErrorKind::NotFound)))?
+        let Some(mut reader) = Reader::open(disk, path, name, known)? else {
+            if known.is_some_and(|known| known.last > Seq::START) {
+                return Err(gone(name, path));
             }
+            let at = journal::read_header(&journal::header(name), name)?;
+            let (disk, name, path) = (disk.clone(), name.to_owned(), path.to_owned());
+            return Ok((Log { disk, name, path, file: None, at, broken: false }, None));
         };
         let torn = loop {
             match reader.next()? {
@@ -210,10 +208,20 @@ impl Log {
         };
         let file = disk.open_to_write(path).map_err(|e| io_error("write", path, e))?;
         let (disk, name, path) = (disk.clone(), name.to_owned(), path.to_owned());
-        let mut log = Log { disk, name, path, file, at: reader.at, broken: false };
-        let cut = if torn { Some(log.cut(reader.rest()?)?) } else { None };
-        log.write_again(known.map_or(0, |known| known.offset)).map_err(|e| io_error("keep", &log.path, e))?;
-        Ok((log, cut))
+        let at = reader.at;
+        // Saved beside the log, and only then cut off.
+        let mut cut = None;
+        if torn {
+            let torn = reader.rest()?;
+            let saved = path.with_extension(format!("{}.torn", at.offset));
+            disk.replace(&saved, &torn, 0o644).map_err(|e| io_error("save the torn end of", &path, e))?;
+            cut_off(&file, at).map_err(|e| io_error("cut the torn end of", &path, e))?;
+            let (after, bytes) = (at.last, torn.len() as u64);
+            cut = Some(Cut { deployment: name.clone(), after, bytes, saved });
+        }
+        let known = known.map_or(0, |known| known.offset);
+        write_again(&disk, &path, &file, known, at).map_err(|e| io_error("keep", &path, e))?;
+        Ok((Log { disk, name, path, file: Some(file), at, broken: false }, cut))
     }
 
     /// The place behind the last record.
@@ -227,27 +235,38 @@ impl Log {
             self.mend()?;
         }
         let (bytes, to) = journal::batch(self.at, bodies)?;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.make().map_err(|error| io_error("make", &self.path, error))?,
+        };
+        let file = self.file.insert(file);
         kill::point_with("journal.torn", || {
             // What a write that was cut off leaves.
-            let _ = self.file.write_all_at(&bytes[..bytes.len() / 2], self.at.offset);
+            let _ = file.write_all_at(&bytes[..bytes.len() / 2], self.at.offset);
         });
-        let written = self.file.write_all_at(&bytes, self.at.offset);
+        let written = file.write_all_at(&bytes, self.at.offset);
         kill::point("journal.unsynced");
-        if let Err(error) = written.and_then(|()| self.file.sync()) {
+        if let Err(error) = written.and_then(|()| file.sync()) {
             self.broken = true;
             // For those who read meanwhile; what the disk has is looked at before the next append.
-            let _ = self.file.set_len(self.at.offset);
+            let _ = file.set_len(self.at.offset);
             return Err(io_error("append to", &self.path, error));
         }
         self.at = to;
         Ok(to.last)
     }
 
+    /// A log without a record. A crash before the first one leaves it as it is: it counts as none.
+    fn make(&self) -> io::Result<File> {
+        self.disk.replace(&self.path, &journal::header(&self.name), 0o644)?;
+        self.disk.open_to_write(&self.path)
+    }
+
     /// After a failed append: nobody knows what the disk has, and another sync would only say that it has
     /// nothing more to do. So the file is opened anew, everything that was acknowledged is read back, and what
     /// is behind it is cut off.
     fn mend(&mut self) -> Result<()> {
-        self.file.forget();
+        self.file.iter().for_each(File::forget);
         let reader = Reader::open(&self.disk, &self.path, &self.name, Some(self.at))?;
         let mut reader = reader.ok_or_else(|| gone(&self.name, &self.path))?;
         while reader.at.offset < self.at.offset {
@@ -256,40 +275,32 @@ impl Log {
             }
         }
         let failed = |error| io_error("mend", &self.path, error);
-        self.file = self.disk.open_to_write(&self.path).map_err(failed)?;
-        self.cut_off().map_err(failed)?;
+        let file = self.disk.open_to_write(&self.path).map_err(failed)?;
+        cut_off(&file, self.at).map_err(failed)?;
+        self.file = Some(file);
         self.broken = false;
         Ok(())
     }
+}
 
-    /// Writes the same bytes once more from here on, where the last holder did not come to say that they are
-    /// durable: after a sync that failed, the system shows bytes that the disk has never got.
-    fn write_again(&self, from: u64) -> io::Result<()> {
-        let Some(length) = self.at.offset.checked_sub(from).filter(|length| *length > 0) else {
-            return Ok(());
-        };
-        let mut cursor = Cursor::new(self.disk.open(&self.path)?);
-        cursor.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        cursor.take(length).read_to_end(&mut bytes)?;
-        self.file.write_all_at(&bytes, from)?;
-        self.file.sync()
-    }
+/// Writes the same bytes once more from here on, where the last holder did not come to say that they are
+/// durable: after a sync that failed, the system shows bytes that the disk has never got.
+fn write_again(disk: &Disk, path: &Path, file: &File, from: u64, to: Place) -> io::Result<()> {
+    let Some(length) = to.offset.checked_sub(from).filter(|length| *length > 0) else {
+        return Ok(());
+    };
+    let mut cursor = Cursor::new(disk.open(path)?);
+    cursor.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    cursor.take(length).read_to_end(&mut bytes)?;
+    file.write_all_at(&bytes, from)?;
+    file.sync()
+}
 
-    fn cut_off(&self) -> io::Result<()> {
-        self.file.set_len(self.at.offset)?;
-        self.file.sync()
-    }
-
-    /// Saves the torn bytes beside the log, and only then cuts them off.
-    fn cut(&mut self, torn: Vec<u8>) -> Result<Cut> {
-        let saved = self.path.with_extension(format!("{}.torn", self.at.offset));
-        self.disk
-            .replace(&saved, &torn, 0o644)
-            .map_err(|e| io_error("save the torn end of", &self.path, e))?;
-        self.cut_off().map_err(|e| io_error("cut the torn end of", &self.path, e))?;
-        Ok(Cut { deployment: self.name.clone(), after: self.at.last, bytes: torn.len() as u64, saved })
-    }
+/// Makes a log end behind its last good batch.
+fn cut_off(file: &File, at: Place) -> io::Result<()> {
+    file.set_len(at.offset)?;
+    file.sync()
 }
 
 /// That a log is gone which had records once.

@@ -188,6 +188,24 @@ fn acknowledged_events_outlive_every_fault_of_a_disk() {
     );
 }
 
+#[test]
+fn the_first_append_makes_the_log_and_every_fence_is_greater() {
+    let (disk, paths) = (disk::Disk::Faulty(Disk::new(1)), paths());
+    for fence in 1..4 {
+        let (log, now, _) = ready(&disk, &paths, NAME).unwrap();
+        assert_eq!((now, log.at().last), (fence, Seq::START));
+        assert_eq!(disk.read(&paths.log).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    }
+    let (mut log, ..) = ready(&disk, &paths, NAME).unwrap();
+    log.append(&[b"first".to_vec()]).unwrap();
+    assert_eq!(whole(&disk, &paths), [b"first"]);
+    // Whoever wrote it was killed.
+    let (mut log, fence, cut) = ready(&disk, &paths, NAME).unwrap();
+    assert!(fence == 5 && cut.is_none());
+    log.append(&[b"second".to_vec()]).unwrap();
+    assert_eq!(whole(&disk, &paths), [&b"first"[..], b"second"]);
+}
+
 /// A disk with a log on it, and with what is noted beside it where somebody ended well.
 fn disk_with(log: &[u8], head: Option<&[u8]>, paths: &Paths) -> disk::Disk {
     let disk = disk::Disk::Faulty(Disk::new(1));

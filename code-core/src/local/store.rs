@@ -3,7 +3,8 @@
 //! ```text
 //! lease ─▶ Lock (flock) ─▶ Log::open: check all, cut a torn end ─▶ Head: the next fence
 //!          waits for the commands of a holder that was killed, refuses while one lives
-//! append ─▶ one write, one fdatasync: the whole batch, or none of it
+//! append ─▶ one write, one fdatasync: the whole batch, or none of it; the first one makes the log
+//! release ─▶ Head: how far the log is good; where nothing was ever written, nothing is left
 //! read ──▶ Reader: no lock, batch by batch, ends where the good ones end
 //! ```
 //!
@@ -54,11 +55,11 @@ struct Writer {
     /// `None` once the lease was given back: an append that was on its way comes too late.
     lock: Option<Lock>,
     log: Log,
-    head: PathBuf,
+    paths: Paths,
 }
 
 impl LocalStore {
-    /// The journals of a state directory; nothing is made before the first lease.
+    /// The journals of a state directory; a journal is made by the first append to it.
     pub fn new(layout: &Layout) -> LocalStore {
         let tell = Box::new(|_: &str| {});
         LocalStore { dir: layout.journals(), held: Mutex::default(), cuts: Arc::default(), tell }
@@ -156,14 +157,27 @@ pub(super) struct Paths {
     pub(super) head: PathBuf,
 }
 
+impl Paths {
+    /// Takes away what there is of a journal in which nothing was ever written.
+    fn remove(&self) -> Result<()> {
+        for path in [&self.log, &self.head] {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_error("take away", path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl StateStore for LocalStore {
     async fn lease(&self, ctx: &Ctx, deployment: &str, holder: &str, _: Duration) -> Result<Lease> {
         let paths = self.paths(deployment)?;
         let holder = holding(ctx, holder);
         let name = deployment.to_owned();
-        let dir = self.dir.clone();
-        blocking(move || make_dir(&dir)).await?;
         let lock = self.lock(ctx, &paths, deployment, &holder).await?;
         let (writer, cut) = blocking(move || begin(&paths, name, &holder, lock)).await?;
         if let Some(cut) = cut {
@@ -194,7 +208,8 @@ impl StateStore for LocalStore {
             let mut writer = locked(&writer);
             // Where the directory was deleted, what is there now is somebody else's.
             let noted = match writer.lock.as_ref().is_some_and(Lock::is_held) {
-                true => Head::at(writer.lease.fence, writer.log.at()).write(&Disk::Real, &writer.head),
+                true if writer.log.at().last == Seq::START => writer.paths.remove(),
+                true => Head::at(writer.lease.fence, writer.log.at()).write(&Disk::Real, &writer.paths.head),
                 false => Ok(()),
             };
             writer.lock = None;
@@ -249,17 +264,11 @@ impl StateStore for LocalStore {
     }
 }
 
-fn make_dir(dir: &Path) -> Result<()> {
-    let elsewhere = "choose a state directory that you may write: `--state DIR`";
-    let failed = |error| io_error("make the directory of", dir, error).help(elsewhere);
-    Disk::Real.make_dir(dir).map_err(failed)
-}
-
 /// Makes the log of a deployment ready for whoever has its lock.
 fn begin(paths: &Paths, deployment: String, holder: &Holder, lock: Lock) -> Result<(Writer, Option<Cut>)> {
     let (log, fence, cut) = ready(&Disk::Real, paths, &deployment)?;
     let lease = Lease { deployment, holder: holder.holder.clone(), fence, tie: Some(lock.tie()) };
-    Ok((Writer { lease, lock: Some(lock), log, head: paths.head.clone() }, cut))
+    Ok((Writer { lease, lock: Some(lock), log, paths: paths.clone() }, cut))
 }
 
 /// Makes a log ready to be written by whoever has its lock: the log, the fence, and what was cut off.

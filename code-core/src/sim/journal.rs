@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 
 use super::chaos::Weather;
 use super::record::{Entry, Life};
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::store::{self, Lease, Seq, StateStore};
 use crate::{Ctx, Error, ErrorKind, Result};
 
@@ -64,6 +64,9 @@ impl StateStore for Journal {
         }
         let last = self.store.append(ctx, lease, after, events).await.map_err(refused)?;
         let mut seq = after;
+        if events.iter().any(|event| matches!(event.body, Body::UndoStarted { .. })) {
+            self.life.turns_back();
+        }
         for event in events {
             seq = seq.next();
             self.life.record.note(Entry::Wrote { life, seq, event: Box::new(event.clone()) });

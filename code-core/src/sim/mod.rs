@@ -42,6 +42,7 @@
 //! The idea is FoundationDB's ("Testing Distributed Systems w/ Deterministic Simulation", Wilson 2014);
 //! TigerBeetle's VOPR and Oxide's steno taught which rules to ask for.
 
+mod alone;
 mod chaos;
 mod dice;
 mod journal;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::alone::Alone;
 use super::record::{Entry, Limits};
 use crate::event::{Body, Decision, Event, OnFailure, Outcome};
 use crate::expr::Want;
@@ -12,7 +13,7 @@ use crate::plan::{Plan, Step as PlanStep};
 use crate::provider::{Class, Reversal};
 use crate::status::Phase;
 use crate::store::Seq;
-use crate::{Address, Key, StepId};
+use crate::{Address, Key, Retry, StepId};
 
 macro_rules! rules {
     ($($name:ident: $sentence:literal,)*) => {
@@ -47,6 +48,7 @@ rules! {
     SkipsWhatWaits: "Only a step that was not begun is skipped.",
     StaysWithin: "No more runs at once than the limits allow.",
     StopsAtFailure: "After a step failed for good nothing more begins, unless the run is to pause.",
+    LeavesAlone: "A provider that keeps failing is left alone, for as long as was said.",
     DoesTheRest: "A run pauses only when all that does not need a failed step is done, or its provider left alone.",
     StopsWhenAsked: "A run that was asked to stop starts nothing and calls nobody any more.",
     StopsWhenUnwritten: "An engine that could not write calls nobody any more.",
@@ -137,8 +139,8 @@ struct Run {
     paused: bool,
     ended: Option<Outcome>,
     on_failure: OnFailure,
-    /// The providers whose breaker opened in this life.
-    alone: BTreeSet<String>,
+    /// Who is left alone in this life.
+    alone: Alone,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -154,6 +156,8 @@ struct Step {
     waits: Option<(u32, i64)>,
     /// The life that runs it.
     life: u32,
+    /// When its last attempt began, in milliseconds.
+    begun: i64,
 }
 
 impl Run {
@@ -161,7 +165,7 @@ impl Run {
     fn resumed(&mut self, life: u32) {
         self.life = life;
         self.lives += 1;
-        self.alone.clear();
+        self.alone = Alone::default();
         if self.ended == Some(Outcome::Cancelled) {
             self.ended = None;
             self.ordered = None;
@@ -178,7 +182,7 @@ impl Run {
 
     fn decided(&mut self, decision: Decision) {
         self.paused = false;
-        self.alone.clear();
+        self.alone = Alone::default();
         match decision {
             Decision::Retry => self.steps.iter_mut().for_each(Step::again),
             Decision::Skip { step } => {
@@ -318,7 +322,7 @@ impl Oracle {
                     paused: false,
                     ended: None,
                     on_failure: *on_failure,
-                    alone: BTreeSet::new(),
+                    alone: Alone::default(),
                 });
             }
             Body::RunResumed { .. } => {
@@ -330,7 +334,7 @@ impl Oracle {
                 let Some(run) = &mut self.run else { return };
                 run.paused = true;
                 let done = |need: &StepId| run.steps[need.index()].phase == Phase::Done;
-                let alone = |step: &PlanStep| run.alone.contains(&step.provider);
+                let alone = |step: &PlanStep| run.alone.has(&step.provider);
                 let could = |(step, now): &(&PlanStep, &Step)| {
                     now.phase == Phase::Waiting && step.needs.iter().all(done) && !alone(step)
                 };
@@ -340,13 +344,14 @@ impl Oracle {
                 }
             }
             Body::BreakerOpened { provider, .. } => {
+                let at = self.real(event);
                 if let Some(run) = &mut self.run {
-                    run.alone.insert(provider.clone());
+                    run.alone.opened(provider, at);
                 }
             }
             Body::BreakerClosed { provider, .. } => {
                 if let Some(run) = &mut self.run {
-                    run.alone.remove(provider);
+                    run.alone.closed(provider);
                 }
             }
             Body::Decided { decision, .. } => {
@@ -359,15 +364,23 @@ impl Oracle {
                 self.started(life, *step, *undo, *attempt, *key, event);
             }
             Body::StepRetries { step, undo, attempt: _, after_ms, .. } => {
-                let until =
-                    event.at.as_millisecond() - self.clock_set + i64::try_from(*after_ms).unwrap_or(i64::MAX);
+                self.answered(life, *step, *undo, event, true);
+                let until = self.real(event) + i64::try_from(*after_ms).unwrap_or(i64::MAX);
                 self.step(*step, *undo, |step| {
                     step.phase = Phase::Retrying;
                     step.waits = Some((life, until));
                 });
             }
-            Body::StepDone { step, undo, live, .. } => self.done(life, *step, *undo, live.is_some()),
-            Body::StepFailed { step, undo, untouched, .. } => {
+            Body::StepDone { step, undo, live, .. } => {
+                self.answered(life, *step, *undo, event, false);
+                self.done(life, *step, *undo, live.is_some());
+            }
+            Body::StepFailed { step, undo, untouched, error, .. } => {
+                // One whose provider is left alone was not asked.
+                if error.code() != "provider::breaker-open" {
+                    let may_pass = error.retryable() == Retry::Transient;
+                    self.answered(life, *step, *undo, event, may_pass);
+                }
                 self.step(*step, *undo, |step| {
                     step.phase = Phase::Failed;
                     step.untouched = *untouched;
@@ -388,6 +401,23 @@ impl Oracle {
             Body::RunEnded { outcome, .. } => self.run_ended(*outcome),
             _ => {}
         }
+    }
+
+    /// When an event happened, whatever the clock was set to, in milliseconds.
+    fn real(&self, event: &Event) -> i64 {
+        event.at.as_millisecond() - self.clock_set
+    }
+
+    /// The end of an attempt, held against what a breaker is to do. The way back is always tried, and a call that
+    /// was told to stop says nothing about its provider.
+    fn answered(&mut self, life: u32, step: StepId, undo: bool, event: &Event, failed: bool) {
+        let (at, most) = (self.real(event), self.limits.breaker.failures);
+        let told = undo || self.stopped.contains(&life);
+        let Some(run) = self.run.as_mut().filter(|_| !told) else { return };
+        let i = step.index();
+        let (Some(planned), Some(now)) = (run.plan.steps.get(i), run.steps.get(i)) else { return };
+        let too_many = run.alone.ended(&planned.provider, now.begun, at, failed) >= most;
+        self.check(!too_many, Rule::LeavesAlone, || format!("step {step} is one failure too many"));
     }
 
     fn step(&mut self, step: StepId, undo: bool, change: impl FnOnce(&mut Step)) {
@@ -431,7 +461,11 @@ impl Oracle {
             let what = format!("step {step}: attempt {attempt} after {}", now.attempts);
             broken.push((Rule::CountsAttempts, what));
         }
-        let at = event.at.as_millisecond() - self.clock_set;
+        let at = self.real(event);
+        let alone = run.alone.rests(&planned.provider, self.limits.breaker.cool_down, at);
+        if !undo && let Some(left) = alone {
+            broken.push((Rule::LeavesAlone, format!("step {step}: {left} ms too early")));
+        }
         if let Some((who, until)) = now.waits
             && who == life
             && at < until
@@ -471,6 +505,7 @@ impl Oracle {
             // Until it ends, it may have changed something.
             step.untouched = false;
             step.life = life;
+            step.begun = at;
         });
         self.judge_limits(life);
     }

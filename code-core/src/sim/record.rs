@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::breaker::BreakerPolicy;
 use crate::event::{Event, Outcome};
 use crate::expr::Want;
 use crate::provider::Class;
@@ -120,7 +121,7 @@ pub enum Entry {
     Stuck(String),
 }
 
-/// What an engine may do at once, and how often it may try.
+/// What an engine may do at once, how often it may try, and when it is to leave a provider alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
     /// Steps in all.
@@ -131,6 +132,8 @@ pub struct Limits {
     pub providers: BTreeMap<String, (usize, Class)>,
     /// Attempts at a step.
     pub attempts: u32,
+    /// When a provider is left alone.
+    pub breaker: BreakerPolicy,
 }
 
 /// The order of everything that happened. Cheap to clone; clones write into one.
@@ -164,6 +167,8 @@ impl Record {
 pub struct Fate {
     /// The moment at which it dies.
     pub dies: Option<u64>,
+    /// How many moments after its run began to go back it dies.
+    pub dies_back: Option<u64>,
     /// The moment at which it is asked to stop.
     pub stops: Option<u64>,
     /// The moment from which on it is refused to write: its lease is somebody else's.
@@ -182,6 +187,8 @@ pub struct Life {
     pub record: Record,
     fate: Fate,
     moments: Mutex<u64>,
+    /// The moment of its death.
+    end: Mutex<Option<u64>>,
     dead: CancellationToken,
     stop: CancellationToken,
 }
@@ -195,6 +202,7 @@ impl Life {
             record: record.clone(),
             fate,
             moments: Mutex::new(0),
+            end: Mutex::new(fate.dies),
             dead: CancellationToken::new(),
             stop: CancellationToken::new(),
         })
@@ -214,10 +222,18 @@ impl Life {
             self.record.note(Entry::Cancelled { life: self.number });
             self.stop.cancel();
         }
-        if self.fate.dies == Some(now) {
+        if *self.end.lock().unwrap_or_else(PoisonError::into_inner) == Some(now) {
             self.record.note(Entry::Died { life: self.number });
             self.dead.cancel();
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Its run begins to go back.
+    pub fn turns_back(&self) {
+        if let Some(after) = self.fate.dies_back {
+            let end = self.moments() + after;
+            self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
         }
     }
 

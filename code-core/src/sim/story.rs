@@ -109,6 +109,11 @@ impl Story {
         Played { entries: record.entries(), moments }
     }
 
+    /// In every eighth story much goes wrong, every pause ends in an edit, and what fails then goes back.
+    fn is_of_edits(self) -> bool {
+        self.seed % 8 == 5
+    }
+
     /// The same story without a death, and then with a death at each of its moments.
     pub fn everywhere(self, cast: &dyn Fn(&mut Dice, usize) -> Cast) -> Vec<Story> {
         let calm = Story { dies: Some((usize::MAX, 0)), ..self };
@@ -130,7 +135,6 @@ struct Stage {
     record: Record,
     limits: Limits,
     retry: RetryPolicy,
-    breaker: BreakerPolicy,
     person: bool,
     on_failure: OnFailure,
     /// Whether records were lost: from then on only what is wanted can be known.
@@ -141,7 +145,9 @@ struct Stage {
 
 impl Stage {
     fn new(story: Story, cast: Cast, dice: &mut Dice, record: &Record) -> Result<Stage> {
+        let edits = story.is_of_edits();
         let trouble = [0, 5, 15, 40][dice.roll(4)];
+        let trouble = if edits { 40 } else { trouble };
         let full_disk = [0, 0, 8][dice.roll(3)];
         let retry = RetryPolicy {
             attempts: 1 + dice.roll(4) as u32,
@@ -160,6 +166,10 @@ impl Stage {
                 })
                 .collect(),
             attempts: retry.attempts,
+            breaker: BreakerPolicy {
+                failures: 2 + dice.roll(5) as u32,
+                cool_down: Duration::from_secs(1 + dice.roll(30) as u64),
+            },
         };
         record.note(Entry::Limits(limits.clone()));
         let Some(first) = cast.wants.first() else {
@@ -181,13 +191,9 @@ impl Stage {
             record: record.clone(),
             limits,
             retry,
-            breaker: BreakerPolicy {
-                failures: 2 + dice.roll(5) as u32,
-                cool_down: Duration::from_secs(1 + dice.roll(30) as u64),
-            },
-            person: dice.one_in(2),
+            person: dice.one_in(2) && !edits,
             on_failure: [OnFailure::RollBack, OnFailure::Pause, OnFailure::Pause, OnFailure::Stop]
-                [dice.roll(4)],
+                [if edits { 1 } else { dice.roll(4) }],
             lost: Cell::default(),
             wanted: RefCell::default(),
         })
@@ -292,7 +298,9 @@ impl Stage {
                 !run.is_cancelled() || (finished_now(&end, Outcome::Cancelled) && round < 4 && dice.one_in(2))
             });
             next = match goes_on {
-                Some(run) if run.paused.is_some() && round < 6 && dice.one_in(2) => {
+                Some(run)
+                    if run.paused.is_some() && round < 6 && (self.story.is_of_edits() || dice.one_in(2)) =>
+                {
                     Next::Edit(dice.roll(self.cast.wants.len()))
                 }
                 Some(run) if run.paused.is_some() => Next::Decide(decision(run, round, dice)),
@@ -342,7 +350,8 @@ impl Stage {
         let state = engine.state(&self.deployment).await?;
         let (Some(run), Some(want)) = (state.open_run(), self.cast.wants.get(want)) else { return Ok(None) };
         let mut proposal = Proposal::of(want.clone(), Origins::new())?;
-        proposal.on_failure = (run.id.0 % 2 == 0).then_some(OnFailure::RollBack);
+        let goes_back = run.id.0 % 2 == 0 || self.story.is_of_edits();
+        proposal.on_failure = goes_back.then_some(OnFailure::RollBack);
         let proposal = proposal.following(run, "somebody", self.host.now());
         let planned = engine.plan(&proposal, &self.accepted(engine, &proposal).await?).await?;
         engine.apply(&planned, self.approval(&planned), life.stop()).await.map(Some)
@@ -374,6 +383,7 @@ impl Stage {
             Some(_) => Fate::default(),
             None => Fate {
                 dies: dice.one_in(2).then(|| 1 + dice.roll(span) as u64),
+                dies_back: dice.one_in(3).then(|| 1 + dice.roll(9) as u64),
                 stops: dice.one_in(8).then(|| 1 + dice.roll(span) as u64),
                 loses: dice.one_in(12).then(|| 1 + dice.roll(span) as u64),
             },
@@ -393,7 +403,7 @@ impl Stage {
             .parallel(self.limits.total)
             .computing(self.limits.cpu)
             .retry(self.retry.clone())
-            .breaker(self.breaker.clone())
+            .breaker(self.limits.breaker.clone())
             .on_failure(self.on_failure);
         let store = Arc::clone(&self.store);
         builder = match life {
@@ -563,7 +573,10 @@ impl Sink for Jumps {
         if matches!(event.body, Body::StepProgress { .. }) {
             return;
         }
-        let by = match self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll(12) {
+        // A failure is where somebody looks at the clock, and sees that it is wrong.
+        let failed = matches!(event.body, Body::StepRetries { .. } | Body::BreakerOpened { .. });
+        let one_in = if failed { 3 } else { 12 };
+        let by = match self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll(one_in) {
             0 => SignedDuration::from_hours(365 * 24),
             1 => SignedDuration::from_hours(-24),
             _ => return,

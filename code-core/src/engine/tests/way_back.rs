@@ -560,25 +560,56 @@ async fn a_provider_that_keeps_failing_is_left_alone() {
 
 #[tokio::test]
 async fn a_provider_that_answers_after_its_rest_is_asked_again() {
-    let bench = Bench::new();
-    bench.world.fail(&at("left/part.0"), Fault::Transient, 2);
-    let engine = bench.engine_with(|builder| {
-        builder
-            .breaker(BreakerPolicy { failures: 1, cool_down: Duration::from_millis(100) })
-            .retry(RetryPolicy { first: Duration::from_secs(1), ..RetryPolicy::default() })
-    });
-    let spec = shop_with(|spec| spec.components = vec![Component::new("left", Kind::Web)]);
-    assert_eq!(deploy(&engine, &bench, &spec).await.unwrap().outcome, Outcome::Succeeded);
-    let turns: Vec<bool> = bench
-        .bodies()
-        .iter()
-        .filter_map(|body| match body {
-            Body::BreakerOpened { .. } => Some(true),
-            Body::BreakerClosed { .. } => Some(false),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(turns, [true, true, false]);
+    for set in CLOCK {
+        let bench = Bench::new();
+        bench.world.fail(&at("left/part.0"), Fault::Transient, 2);
+        let host = Arc::clone(&bench.host);
+        let jumps = When(|body| matches!(body, Body::BreakerOpened { .. }), move || set(&host));
+        let engine = bench.engine_with(|builder| {
+            builder
+                .sink(Arc::new(jumps))
+                .breaker(BreakerPolicy { failures: 1, cool_down: Duration::from_millis(100) })
+                .retry(RetryPolicy { first: Duration::from_secs(1), ..RetryPolicy::default() })
+        });
+        let spec = shop_with(|spec| spec.components = vec![Component::new("left", Kind::Web)]);
+        assert_eq!(deploy(&engine, &bench, &spec).await.unwrap().outcome, Outcome::Succeeded);
+        let turns: Vec<bool> = bench
+            .bodies()
+            .iter()
+            .filter_map(|body| match body {
+                Body::BreakerOpened { .. } => Some(true),
+                Body::BreakerClosed { .. } => Some(false),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(turns, [true, true, false]);
+    }
+}
+
+/// What somebody does to the clock: nothing, a year ahead, a year back.
+const CLOCK: [fn(&MemoryHost); 3] = {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    [|_| {}, |host| host.set_ahead(YEAR), |host| host.set_back(YEAR)]
+};
+
+#[tokio::test]
+async fn a_clock_that_is_set_hides_no_failure_and_shortens_no_rest() {
+    for set in CLOCK {
+        let bench = Bench::new();
+        bench.world.fail(&at("left/part.0"), Fault::Transient, 9);
+        let host = Arc::clone(&bench.host);
+        let jumps = When(|body| matches!(body, Body::StepRetries { .. }), move || set(&host));
+        let engine = bench.engine_with(|builder| {
+            builder
+                .sink(Arc::new(jumps))
+                .breaker(BreakerPolicy { failures: 3, cool_down: LEASE })
+                .retry(RetryPolicy { attempts: 9, first: Duration::from_secs(1), ..RetryPolicy::default() })
+        });
+        let spec = shop_with(|spec| spec.components = vec![Component::new("left", Kind::Web)]);
+        let done = deploy(&engine, &bench, &spec).await.unwrap();
+        assert_eq!(done.error.as_ref().map(Error::code), Some("provider::breaker-open"));
+        assert_eq!(bench.world.count(Calling::Apply), 3, "three failures, and it is left alone");
+    }
 }
 
 #[tokio::test]

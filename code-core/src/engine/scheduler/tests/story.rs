@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
@@ -18,7 +17,7 @@ use super::{Dice, NOW};
 use crate::graph::Graph;
 
 const ATTEMPTS: u32 = 3;
-const COOL_DOWN: SignedDuration = SignedDuration::from_secs(4);
+const COOL_DOWN: Duration = Duration::from_secs(4);
 
 /// The transitions of the machine, and of what follows it.
 const TABLE: &[&str] = &[
@@ -104,13 +103,13 @@ struct Story {
     begun_before: BTreeSet<usize>,
     failing: usize,
     crashes: u32,
-    at: Timestamp,
+    at: Duration,
     records: Records,
     /// What runs, and whether it was begun after the breaker of its provider had opened.
     running: Vec<(StepId, bool, bool)>,
     waits: Vec<(StepId, bool)>,
     /// Since when the breaker of a provider is open, in this life.
-    open: Vec<Option<Timestamp>>,
+    open: Vec<Option<Duration>>,
     cancelled: bool,
     left_out: bool,
     left: Option<Outcome>,
@@ -170,7 +169,7 @@ impl Story {
         let nodes = (0..self.graph.len()).map(node).collect();
         let rules = Rules {
             retry: RetryPolicy { attempts: ATTEMPTS, ..RetryPolicy::default() },
-            breaker: BreakerPolicy { failures: 2, cool_down: COOL_DOWN.unsigned_abs() },
+            breaker: BreakerPolicy { failures: 2, cool_down: COOL_DOWN },
             on_failure: self.on_failure,
             seed: 1,
         };
@@ -269,7 +268,7 @@ impl Story {
                 self.running.len() + self.waits.len() > 0,
                 "nothing can happen and the run is not over"
             );
-            self.at += SignedDuration::from_secs(self.dice.roll(8) as i64);
+            self.at += Duration::from_secs(self.dice.roll(8) as u64);
             if self.crashes < 3 && self.dice.roll(30) == 0 {
                 self.take_of("Forward: crashed", "Back: crashed");
                 self.crashes += 1;
@@ -328,7 +327,7 @@ impl Story {
             Command::Refuse { step } => {
                 self.take("Forward: refused by the breaker");
                 let since = self.open[step.index() % self.open.len()];
-                let cooling = since.is_some_and(|since| self.at.duration_since(since) < COOL_DOWN);
+                let cooling = since.is_some_and(|since| self.at.saturating_sub(since) < COOL_DOWN);
                 prop_assert!(cooling, "it was refused without need");
                 self.records.of(step, false).phase = Phase::Failed;
             }
@@ -406,7 +405,7 @@ impl Story {
             let mut needs = self.edges.iter().filter(|(later, _)| *later == i);
             prop_assert!(needs.all(|(_, need)| self.records.steps[*need].phase == Phase::Done));
             if let Some(since) = self.open[provider] {
-                prop_assert!(self.at.duration_since(since) >= COOL_DOWN, "it is left alone");
+                prop_assert!(self.at.saturating_sub(since) >= COOL_DOWN, "it is left alone");
                 let probes =
                     |(s, _, probe): &&(StepId, bool, bool)| *probe && s.index() % self.open.len() == provider;
                 prop_assert_eq!(self.running.iter().filter(probes).count(), 0, "one attempt at first");
