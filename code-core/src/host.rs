@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result, Secret};
 /// - `run` takes an argument list, never a shell line, and gives the child exactly the environment that the
 ///   command names.
 /// - `run` ends the child and all its descendants when `cancel` is cancelled, when the time limit passes and
-///   when the caller is gone: one interrupt, a grace period, then the whole group.
+///   when the caller is gone: one interrupt, its `grace`, then the whole group.
 /// - What a command is tied to lives until the child and all its descendants are gone, also where the caller
 ///   was killed before them.
 /// - A program that ends with another code than 0 is an [`Output`], not an error.
@@ -35,6 +35,8 @@ pub trait Host: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// How long it has run, by a clock that nobody sets: what waits and leases are measured by.
     fn uptime(&self) -> Duration;
+    /// How long a command may go on after its caller is gone.
+    fn grace(&self) -> Duration;
     /// A variable of the environment.
     fn env(&self, name: &str) -> Option<String>;
     /// The user as whom this process runs, by name where it has one, else by number.

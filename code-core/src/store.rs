@@ -72,7 +72,8 @@ pub struct Lease {
 ///   is released, its holder is gone, or its time (where the store has one) is over.
 /// - A lease outlives the commands that were run under it, also where its holder was killed: otherwise the next
 ///   holder would work beside an orphan. A store that sees its holder die gives a [`Tie`], and `lease` waits for
-///   what is left of the dead one; a store with a time limit has one longer than the grace of any host.
+///   what is left of the dead one. A store with a time limit keeps to the one that it is asked for, and the engine
+///   refuses a host whose grace is as long.
 /// - Each lease of a deployment has a greater fence than all before it that wrote, or were not given back.
 /// - A lease under which nothing was written leaves no deployment.
 /// - Where a lease has an end, each `append` under it begins its time anew, also one of no events: so a run that

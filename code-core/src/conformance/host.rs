@@ -88,6 +88,7 @@ fn all<H: Host>() -> Vec<Rule<Arc<Bench<H>>>> {
         whole as "a_reader_sees_the_old_or_the_new",
         nothing as "a_file_that_is_not_there_is_nothing",
         sleep as "sleeping_takes_its_time",
+        uptime as "the_uptime_never_goes_back",
     ]
 }
 
@@ -307,5 +308,19 @@ async fn sleep<H: Host>(bench: Arc<Bench<H>>) -> Judged {
     bench.host.sleep(Duration::from_millis(30)).await;
     let slept = bench.host.uptime().saturating_sub(begin).as_millis();
     holds!(slept >= 29, "30 ms took {slept} ms");
+    Ok(())
+}
+
+/// Also seen by others, and while somebody sleeps.
+async fn uptime<H: Host>(bench: Arc<Bench<H>>) -> Judged {
+    let mut last = Duration::ZERO;
+    for _ in 0..20 {
+        let nap = bench.host.sleep(Duration::from_millis(1));
+        let (seen, ()) = tokio::join!(async { bench.host.uptime() }, nap);
+        for now in [seen, bench.host.uptime()] {
+            holds!(now >= last, "the uptime went back from {last:?} to {now:?}");
+            last = now;
+        }
+    }
     Ok(())
 }

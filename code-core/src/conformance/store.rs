@@ -119,6 +119,7 @@ fn all<S: StateStore>() -> Vec<Rule<Arc<Bench<S>>>> {
         old_release as "releasing_an_old_lease_frees_nobody_elses",
         one_of_many as "of_many_at_once_one_holds",
         fence as "the_fence_grows",
+        lasts as "a_lease_lasts_for_as_long_as_was_asked",
         runs_out as "a_lease_whose_time_is_over_can_be_taken",
         renewed as "an_append_begins_the_time_anew",
         no_lease as "a_reader_needs_no_lease",
@@ -330,6 +331,15 @@ async fn fence<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
     }
     holds!(fences.is_sorted_by(|a, b| a < b), "the fences of four leases are {fences:?}");
     Ok(())
+}
+
+/// Commands of a holder that is gone may go on for a while: nobody is to work beside them.
+async fn lasts<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {
+    bench.must_expire()?;
+    let _first = bench.lease().await?;
+    bench.host.advance(TTL - Duration::from_secs(1));
+    let answer = bench.other.lease(&bench.ctx, SHOP, "bob", TTL).await;
+    refused(answer, "store::locked", "a second before its time is over, taking the lease")
 }
 
 async fn runs_out<S: StateStore>(bench: Arc<Bench<S>>) -> Judged {

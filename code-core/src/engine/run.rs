@@ -112,6 +112,10 @@ impl Engine {
         let ctx = self.ctx().for_deployment(deployment);
         let waiting = ctx.clone().with_cancel(cancel.clone());
         let lease = self.parts.store.lease(&waiting, &deployment.to_string(), holder, LEASE).await?;
+        if lease.tie.is_none() && ctx.host().grace() >= LEASE {
+            self.parts.store.release(&ctx, lease).await?;
+            return Err(outlived(ctx.host().grace()));
+        }
         Ok((under(&lease, ctx), lease))
     }
 
@@ -335,6 +339,17 @@ impl Engine {
         }
         Ok(state)
     }
+}
+
+/// The error of a lease with a time limit that the commands under it could outlive.
+fn outlived(grace: Duration) -> Error {
+    let message = format!(
+        "work under a lease of {} s: the commands of this host may go on for {} s after their engine is gone",
+        LEASE.as_secs(),
+        grace.as_secs()
+    );
+    Error::new(ErrorKind::Invalid, "engine::grace", message)
+        .help("give the host a shorter grace, or the engine a store whose lease sees its holder die")
 }
 
 /// What stands between the lease and the end.

@@ -42,6 +42,10 @@ impl Host for Tied {
         self.host.uptime()
     }
 
+    fn grace(&self) -> Duration {
+        self.host.grace()
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.host.env(name)
     }

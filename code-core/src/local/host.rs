@@ -55,6 +55,10 @@ impl Host for LocalHost {
         BEGUN.elapsed()
     }
 
+    fn grace(&self) -> Duration {
+        self.grace
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         variable(name)?.into_string().ok()
     }

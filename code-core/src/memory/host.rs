@@ -31,6 +31,7 @@ pub struct MemoryHost {
     inner: Mutex<Inner>,
     moved: Notify,
     manual: bool,
+    grace: Duration,
 }
 
 #[derive(Default)]
@@ -68,12 +69,19 @@ impl MemoryHost {
             inner: Mutex::new(Inner { now, ..Inner::default() }),
             moved: Notify::new(),
             manual: false,
+            grace: Duration::ZERO,
         }
     }
 
     /// The same, on which a sleep ends when the clock has been moved far enough.
     pub fn manual() -> MemoryHost {
         MemoryHost { manual: true, ..MemoryHost::new() }
+    }
+
+    /// On which a command may go on for so long after its caller is gone; no time by default.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> MemoryHost {
+        MemoryHost { grace, ..self }
     }
 
     /// With a variable in its environment.
@@ -144,6 +152,10 @@ impl Host for MemoryHost {
 
     fn uptime(&self) -> Duration {
         lock(&self.inner).passed
+    }
+
+    fn grace(&self) -> Duration {
+        self.grace
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -579,7 +579,9 @@ impl Oracle {
         let damaged = |a: &Address| self.before.get(a).is_some_and(|was| was.get("drift").is_some());
         let differs = |a: &&Address| self.before.get(*a) != self.world.get(*a) && !damaged(a);
         let touched = run.plan.steps.iter().map(|step| step.address());
-        let touched: BTreeSet<&Address> = touched.chain(&self.begun).collect();
+        // Data of the runs whose place it took is nobody's to delete unasked.
+        let begun = self.begun.iter().filter(|address| !run.plan.kept.contains(address));
+        let touched: BTreeSet<&Address> = touched.chain(begun).collect();
         let all: BTreeSet<&Address> = self.before.keys().chain(self.world.keys()).collect();
         let different: Vec<String> = all
             .into_iter()

@@ -480,8 +480,9 @@ impl Stage {
         let said = finished.is_some_and(|finished| finished.outcome == Outcome::Succeeded);
         self.wanted.take();
         if said || calm {
-            // Whoever edited wants what the edited spec says.
-            let wanted = state.run.as_ref().filter(|run| run.plan.follows.is_some());
+            // Whoever edited wants what the edited spec says; where nothing was done, the last run was another act's.
+            let this = |run: &&Run| finished.is_some_and(|finished| finished.run == run.id);
+            let wanted = state.run.as_ref().filter(|run| run.plan.follows.is_some()).filter(this);
             let wanted = wanted.and_then(|run| run.plan.spec.clone());
             let edited = wanted.and_then(|spec| Proposal::of(spec, Origins::new()).ok());
             let proposal = edited.as_ref().unwrap_or(proposal);

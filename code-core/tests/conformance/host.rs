@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +39,12 @@ pub(crate) fn memory() -> Suite {
 /// The suite over a machine that breaks this rule.
 pub(crate) fn liar(rule: &'static str) -> Suite {
     let sample = Sample::unix().patience(Duration::from_secs(3));
-    conformance::host(move || Arc::new(Liar { lie: rule, inner: local(), seen: Default::default() }), &sample)
+    conformance::host(
+        move || {
+            Arc::new(Liar { lie: rule, inner: local(), seen: Default::default(), looks: Default::default() })
+        },
+        &sample,
+    )
 }
 
 #[derive(Debug)]
@@ -46,6 +52,7 @@ struct Liar {
     lie: &'static str,
     inner: LocalHost,
     seen: std::sync::Mutex<String>,
+    looks: AtomicUsize,
 }
 
 impl Liar {
@@ -72,7 +79,13 @@ impl Host for Liar {
     }
 
     fn uptime(&self) -> Duration {
-        self.inner.uptime()
+        // As if somebody set it back: once, by less than another rule would see.
+        let set = self.lies("the_uptime_never_goes_back") && self.looks.fetch_add(1, Ordering::SeqCst) >= 9;
+        self.inner.uptime() + Duration::from_secs(if set { 0 } else { 60 })
+    }
+
+    fn grace(&self) -> Duration {
+        self.inner.grace()
     }
 
     fn env(&self, name: &str) -> Option<String> {

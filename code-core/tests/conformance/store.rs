@@ -90,10 +90,15 @@ impl StateStore for Liar {
                 return locked("ann");
             }
         }
-        if self.lies("an_append_begins_the_time_anew") {
+        let early = match self.lie {
+            "an_append_begins_the_time_anew" => Some(ttl),
+            "a_lease_lasts_for_as_long_as_was_asked" if self.last(deployment) == Seq::START => Some(ttl / 2),
+            _ => None,
+        };
+        if let Some(early) = early {
             let held = self.memory.lock().unwrap().held.get(deployment).cloned();
             if let Some((lease, since)) = held
-                && now.duration_since(since) >= SignedDuration::try_from(ttl).unwrap()
+                && now.duration_since(since) >= SignedDuration::try_from(early).unwrap()
             {
                 self.inner.release(ctx, lease).await?;
             }

@@ -248,6 +248,10 @@ impl Host for Bare {
     fn uptime(&self) -> std::time::Duration {
         self.0.uptime()
     }
+    fn grace(&self) -> std::time::Duration {
+        self.0.grace()
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.0.env(name).filter(|_| name != "PATH")
     }

@@ -613,6 +613,22 @@ async fn a_clock_that_is_set_hides_no_failure_and_shortens_no_rest() {
 }
 
 #[tokio::test]
+async fn a_lease_that_commands_could_outlive_is_refused() {
+    let bench = |grace| Bench { host: Arc::new(MemoryHost::new().with_grace(grace)), ..Bench::new() };
+    let long = bench(LEASE);
+    let error = deploy(&long.engine(), &long, &shop()).await.unwrap_err();
+    assert_eq!(error.code(), "engine::grace");
+    assert!(error.help_text().is_some() && long.bodies().is_empty(), "{error:?}");
+    let short = bench(LEASE - Duration::from_secs(1));
+    assert_eq!(deploy(&short.engine(), &short, &shop()).await.unwrap().outcome, Outcome::Succeeded);
+    // A lease that sees its holder die is not outlived.
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(crate::local::LocalStore::new(&crate::Layout::new(dir.path())));
+    let engine = long.engine_with(|builder| builder.store(store));
+    assert_eq!(deploy(&engine, &long, &shop()).await.unwrap().outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
 async fn a_long_step_keeps_its_lease() {
     let bench = Bench { host: Arc::new(MemoryHost::manual()), ..Bench::new() };
     bench.world.takes(&at("db/part.0"), LEASE * 10);
