@@ -167,8 +167,8 @@ impl Record {
 pub struct Fate {
     /// The moment at which it dies.
     pub dies: Option<u64>,
-    /// How many moments after its run began to go back it dies.
-    pub dies_back: Option<u64>,
+    /// How many moments after its run began to go back it is asked to stop.
+    pub stops_back: Option<u64>,
     /// The moment at which it is asked to stop.
     pub stops: Option<u64>,
     /// The moment from which on it is refused to write: its lease is somebody else's.
@@ -187,8 +187,8 @@ pub struct Life {
     pub record: Record,
     fate: Fate,
     moments: Mutex<u64>,
-    /// The moment of its death.
-    end: Mutex<Option<u64>>,
+    /// The moment at which it is asked to stop on the way back.
+    stops_back: Mutex<Option<u64>>,
     dead: CancellationToken,
     stop: CancellationToken,
 }
@@ -202,7 +202,7 @@ impl Life {
             record: record.clone(),
             fate,
             moments: Mutex::new(0),
-            end: Mutex::new(fate.dies),
+            stops_back: Mutex::new(None),
             dead: CancellationToken::new(),
             stop: CancellationToken::new(),
         })
@@ -218,11 +218,12 @@ impl Life {
             *moments += 1;
             *moments
         };
-        if self.fate.stops == Some(now) {
+        let back = *self.stops_back.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.fate.stops == Some(now) || back == Some(now) {
             self.record.note(Entry::Cancelled { life: self.number });
             self.stop.cancel();
         }
-        if *self.end.lock().unwrap_or_else(PoisonError::into_inner) == Some(now) {
+        if self.fate.dies == Some(now) {
             self.record.note(Entry::Died { life: self.number });
             self.dead.cancel();
             std::future::pending::<()>().await;
@@ -231,10 +232,8 @@ impl Life {
 
     /// Its run begins to go back.
     pub fn turns_back(&self) {
-        if let Some(after) = self.fate.dies_back {
-            let end = self.moments() + after;
-            self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
-        }
+        let stops = self.fate.stops_back.map(|after| self.moments() + after);
+        *self.stops_back.lock().unwrap_or_else(PoisonError::into_inner) = stops;
     }
 
     /// Whether its lease is somebody else's.

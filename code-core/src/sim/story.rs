@@ -383,7 +383,7 @@ impl Stage {
             Some(_) => Fate::default(),
             None => Fate {
                 dies: dice.one_in(2).then(|| 1 + dice.roll(span) as u64),
-                dies_back: dice.one_in(3).then(|| 1 + dice.roll(9) as u64),
+                stops_back: dice.one_in(3).then(|| 1 + dice.roll(9) as u64),
                 stops: dice.one_in(8).then(|| 1 + dice.roll(span) as u64),
                 loses: dice.one_in(12).then(|| 1 + dice.roll(span) as u64),
             },
