@@ -138,6 +138,9 @@ impl Host for Watched {
     fn uptime(&self) -> Duration {
         self.real.uptime()
     }
+    fn grace(&self) -> Duration {
+        self.real.grace()
+    }
     fn env(&self, name: &str) -> Option<String> {
         self.real.env(name)
     }
