@@ -11,7 +11,7 @@ pub(super) fn connections(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
     let mut found = Vec::new();
     let mut database = None;
     // A root has the outputs that it has: they are named in `env`, but for a database's.
-    let has_url = |on: &&Component| on.kind != Kind::Worker && (!on.is_root() || on.kind == Kind::Database);
+    let has_url = |on: &&Component| !has_no_address(on) && (!on.is_root() || on.kind == Kind::Database);
     for on in dependencies(at).filter(has_url) {
         if on.kind == Kind::Database && on.stopped && !at.component.stopped {
             let message =
@@ -27,6 +27,11 @@ pub(super) fn connections(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
     }
     found.extend(database.map(|url| ("DATABASE_URL".to_owned(), url)));
     Ok(found)
+}
+
+/// Whether nobody can connect to it.
+pub(super) fn has_no_address(component: &Component) -> bool {
+    matches!(component.kind, Kind::Worker | Kind::Job | Kind::Cron)
 }
 
 /// The components that it depends on.

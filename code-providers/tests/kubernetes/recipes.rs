@@ -158,6 +158,24 @@ async fn a_public_api_that_scales_beside_a_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_done_before_what_needs_it_and_runs_again_when_it_changes() {
+    let web = Component { depends_on: vec!["migration".into()], ..app("web", Kind::Web) };
+    let cron = Component { schedule: Some("0 3 * * *".into()), ..app("report", Kind::Cron) };
+    let Some(mut place) = Place::new("jobs", vec![app("migration", Kind::Job), web, cron]) else { return };
+    place.deploy().await;
+    let job = |place: &Place| place.read("/apis/batch/v1", "jobs/migration");
+    let first = job(&place);
+    assert_eq!(first["status"]["succeeded"], 1, "{first}");
+    assert_eq!(place.read("/apis/batch/v1", "cronjobs/report")["spec"]["schedule"], "0 3 * * *");
+
+    place.spec.components[0].image = Some("registry.example/app:2".into());
+    assert_eq!(place.deploy().await, BTreeSet::from(["migration/job".to_owned()]));
+    let second = job(&place);
+    assert!(second["metadata"]["uid"] != first["metadata"]["uid"], "its pods cannot be changed");
+    assert_eq!(second["status"]["succeeded"], 1, "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_cannot_be_pulled_is_told_and_taken_back() {
     let bad = Component { image: Some("registry.example/app:bad".into()), ..app("web", Kind::Web) };
     let Some(place) = Place::new("bad", vec![bad]) else { return };

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use code_core::expr::plain;
+use code_core::intent::Kind;
 use code_core::provider::Resource;
 use code_core::recipe::At;
 use code_core::spec::{Component, HealthCheck};
-use code_core::{Address, Result};
+use code_core::{Address, Expr, Result};
 use serde_json::{Value, json};
 
 use super::{account, host, limits, network, object, pod, port, service};
 use crate::recipes::refer;
-use crate::recipes::uses::{connections, dependencies};
+use crate::recipes::uses::{connections, dependencies, has_no_address};
 
 /// How long a new pod may take to start where the spec does not say, in seconds.
 const START_SECONDS: u32 = 60;
@@ -20,17 +21,9 @@ const ROLLOUT_SECONDS: u32 = 300;
 
 pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     let image = limits::app(at.component)?;
-    let mut resources = vec![account(at)?, network::policy(at)?];
-    resources.extend(uses(at)?);
-    let mut needs: Vec<Address> = resources.iter().map(|resource| resource.address.clone()).collect();
-    for root in dependencies(at).filter(|other| other.is_root()) {
-        needs.push(At::endpoint(&root.name)?);
-    }
-    let waits = dependencies(at).filter(|other| port(other).is_none() && !other.is_root());
-    for other in waits {
-        needs.push(At { component: other, ..*at }.address("deployment")?);
-    }
-    let mut deployment = deployment(at, image, resources.len() > 2)?;
+    let mut resources = around(at)?;
+    let needs = needs(at, &resources)?;
+    let mut deployment = deployment(at, image)?;
     deployment.depends_on = needs;
     let runs = deployment.address.clone();
     resources.push(deployment);
@@ -48,36 +41,71 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     Ok(resources)
 }
 
+/// What the pods of a component need to be there before them.
+pub(super) fn around(at: &At<'_>) -> Result<Vec<Resource>> {
+    Ok([account(at)?, network::policy(at)?].into_iter().chain(uses(at)?).collect())
+}
+
+/// What the pods of a component wait for: what is around them, and those that they depend on without an address.
+pub(super) fn needs(at: &At<'_>, around: &[Resource]) -> Result<Vec<Address>> {
+    let mut needs: Vec<Address> = around.iter().map(|resource| resource.address.clone()).collect();
+    for root in dependencies(at).filter(|other| other.is_root()) {
+        needs.push(At::endpoint(&root.name)?);
+    }
+    for other in dependencies(at).filter(|other| has_no_address(other) && !other.is_root()) {
+        let runs = match other.kind {
+            Kind::Job => "job",
+            Kind::Cron => "schedule",
+            _ => "deployment",
+        };
+        needs.push(At { component: other, ..*at }.address(runs)?);
+    }
+    Ok(needs)
+}
+
 /// The addresses of what it uses, and what else it is told of others, in a Secret: some have a password in them.
 fn uses(at: &At<'_>) -> Result<Option<Resource>> {
-    let mut connections = connections(at)?;
-    for (name, value) in &at.component.env {
-        let value = refer::text(at, value)?;
-        if !value.is_bound() {
-            connections.push((name.clone(), value));
-        }
-    }
-    if connections.is_empty() {
+    let told = told(at)?;
+    if told.is_empty() {
         return Ok(None);
     }
     let name = format!("{}-uses", at.component.name);
     let secret = object(at, "uses", "v1", "Secret", &name, json!({"type": "Opaque"}))?;
     let mut want = secret.wanted();
-    for (variable, value) in connections {
+    for (variable, value) in told {
         want = want.with(&format!("at./data/{variable}"), value);
     }
     Ok(Some(Resource { want: Some(want), ..secret }))
 }
 
-fn deployment(at: &At<'_>, image: &str, uses: bool) -> Result<Resource> {
+/// The variables that stand in the Secret.
+fn told(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
+    let mut told = connections(at)?;
+    for (name, value) in &at.component.env {
+        let value = refer::text(at, value)?;
+        if !value.is_bound() {
+            told.push((name.clone(), value));
+        }
+    }
+    Ok(told)
+}
+
+/// The container of an app, without its probes.
+pub(super) fn container(at: &At<'_>, image: &str) -> Result<Value> {
     let me = at.component;
     let mut container = json!({"image": image, "env": env(at)});
     if let Some(start) = &me.start {
         container["command"] = start.iter().map(|part| pod::verbatim(part)).collect();
     }
-    if uses {
+    if !told(at)?.is_empty() {
         container["envFrom"] = json!([{"secretRef": {"name": format!("{}-uses", me.name)}}]);
     }
+    Ok(container)
+}
+
+fn deployment(at: &At<'_>, image: &str) -> Result<Resource> {
+    let me = at.component;
+    let mut container = container(at, image)?;
     let mut seconds = ROLLOUT_SECONDS;
     if let Some(port) = port(me) {
         let health = me.health.clone().unwrap_or(HealthCheck { path: None, timeout_seconds: START_SECONDS });

@@ -5,8 +5,7 @@ use code_core::spec::Component;
 use code_core::{Error, ErrorKind, Result};
 
 /// What a person can have instead.
-const THERE_IS: &str =
-    "on `kubernetes` there are the kinds web, api and worker, and databases with the engine postgresql";
+const THERE_IS: &str = "on `kubernetes` there are the kinds web, api, worker, job and cron, and databases with the engine postgresql";
 /// The longest name: what Kubernetes adds to it is a label, too.
 const LONGEST_NAME: usize = 50;
 
@@ -52,6 +51,47 @@ pub(super) fn app(component: &Component) -> Result<&str> {
             ),
         ],
     )?;
+    image(component)
+}
+
+/// The image of work that ends, of which nothing is asked that cannot be given.
+///
+/// # Errors
+/// As [`app`], and `recipe::incomplete` where a cron has no schedule.
+pub(super) fn job(component: &Component) -> Result<&str> {
+    let listens = component.port.is_some() || component.public || component.host.is_some();
+    let lasts = component.storage.is_some() || component.backups == Some(true);
+    check(
+        component,
+        &[
+            (
+                listens || component.tls == Some(true),
+                "have an address",
+                "leave `port`, `public`, `host` and `tls` out",
+            ),
+            (
+                component.health.is_some(),
+                "be asked for its health",
+                "leave `health` out: it is done when it ends well",
+            ),
+            (component.replicas.max > 1, "be replicated", "leave `replicas` out: one runs at a time"),
+            (
+                component.highly_available == Some(true),
+                "be highly available",
+                "leave it out: it is tried again",
+            ),
+            (lasts, "keep files", "leave `storage` and `backups` out, and keep them in a database"),
+        ],
+    )?;
+    if component.kind == Kind::Cron && component.schedule.is_none() {
+        let message = format!("run `{}` at its times: it has no `schedule`", component.name);
+        return Err(Error::new(ErrorKind::Invalid, "recipe::incomplete", message)
+            .help("set `schedule` to five fields of cron, in UTC: `0 3 * * *` is every night at three"));
+    }
+    image(component)
+}
+
+fn image(component: &Component) -> Result<&str> {
     component.image.as_deref().ok_or_else(|| {
         let message = format!("deploy `{}` without its image", component.name);
         Error::new(ErrorKind::Invalid, "recipe::incomplete", message).help(
@@ -97,9 +137,10 @@ pub(super) fn database(component: &Component) -> Result<u16> {
 fn check(component: &Component, asked: &[(bool, &str, &str)]) -> Result<()> {
     let Component { name, .. } = component;
     let long = name.len() > LONGEST_NAME || !name.starts_with(|c: char| c.is_ascii_lowercase());
+    let scheduled = component.schedule.is_some() && component.kind != Kind::Cron;
     let everywhere = [
         (long, "have this name", "begin it with a letter, and take at most 50"),
-        (component.schedule.is_some(), "run on a schedule", "leave `schedule` out"),
+        (scheduled, "run on a schedule", "leave `schedule` out, or make it a `cron`"),
         (component.env.contains_key("PORT"), "be told its port by `env`", "set `port`"),
     ];
     match everywhere.iter().chain(asked).find(|(asked, _, _)| *asked) {

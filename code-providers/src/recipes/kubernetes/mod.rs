@@ -11,6 +11,7 @@
 //! | the first one | `namespace` (kept), where the settings name none |
 //! | web, api, worker | `account`, `network`, `uses` (a Secret with the addresses of others), `deployment`; `budget` from two replicas on, `scaling` where they are a range |
 //! | web, api | `endpoint` (a Service); `ingress` where it is public or has a host |
+//! | job, cron | `account`, `network`, `uses`; `job`, done when it has succeeded and run again when it changes, or `schedule` (a CronJob, in UTC) |
 //! | database, PostgreSQL | `account`, `network`, `password`, `data` (kept), `server` (a StatefulSet), `endpoint` (a Service) |
 //!
 //! - Nothing reaches a pod, and a pod reaches nothing, but along the edges of the spec; and the cluster's DNS.
@@ -19,6 +20,7 @@
 
 mod app;
 mod database;
+mod job;
 mod limits;
 mod network;
 mod pod;
@@ -54,6 +56,7 @@ impl Recipe for Kubernetes {
     fn resources(&self, at: &At<'_>) -> Result<Vec<Resource>> {
         let mut resources = match at.component.kind {
             Kind::Web | Kind::Api | Kind::Worker => app::resources(at)?,
+            Kind::Job | Kind::Cron => job::resources(at)?,
             Kind::Database => database::resources(at)?,
             _ => return Err(limits::no_such_kind(at.component)),
         };
@@ -129,7 +132,7 @@ fn labels(at: &At<'_>, component: &Component) -> Result<Value> {
 /// Where a component listens; `None` where nobody connects to it.
 fn port(component: &Component) -> Option<u16> {
     match component.kind {
-        Kind::Worker => None,
+        Kind::Worker | Kind::Job | Kind::Cron => None,
         Kind::Database => Some(component.port.unwrap_or(5432)),
         _ => Some(component.port.unwrap_or(8080)),
     }

@@ -87,6 +87,26 @@ fn a_public_api_that_scales_and_a_worker_that_is_stopped() {
 }
 
 #[test]
+fn a_migration_and_a_nightly_report() {
+    let migration = Component {
+        start: Some(vec!["migrate".into()]),
+        depends_on: vec!["db".into()],
+        image: web().image,
+        ..Component::new("migration", Kind::Job)
+    };
+    let report = Component {
+        schedule: Some("0 3 * * *".into()),
+        image: web().image,
+        stopped: true,
+        depends_on: vec!["migration".into()],
+        ..Component::new("report", Kind::Cron)
+    };
+    let all = rendered(vec![db(), migration, report]);
+    let from = all.find("migration/account").unwrap();
+    insta::assert_snapshot!(all[from..]);
+}
+
+#[test]
 fn what_cannot_be_given_is_refused_with_help() {
     let check = |component: Component, code: &str, part: &str| {
         let error = resources(vec![component]).unwrap_err();
@@ -98,6 +118,9 @@ fn what_cannot_be_given_is_refused_with_help() {
     check(Component { name: "1st".into(), ..alone() }, "recipe::unsupported", "name");
     check(Component { tls: Some(true), ..alone() }, "recipe::unsupported", "TLS");
     check(Component { kind: Kind::Worker, public: true, ..alone() }, "recipe::unsupported", "address");
+    check(Component { kind: Kind::Cron, health: None, ..alone() }, "recipe::incomplete", "schedule");
+    check(Component { kind: Kind::Job, ..alone() }, "recipe::unsupported", "health");
+    check(Component { schedule: Some("* * * * *".into()), ..alone() }, "recipe::unsupported", "schedule");
     check(Component { engine: Some("mysql".into()), ..db() }, "recipe::unsupported", "mysql");
     check(Component { replicas: Replicas { min: 2, max: 2 }, ..db() }, "recipe::unsupported", "replicated");
     check(Component::new("cdn", Kind::Cdn), "recipe::unsupported", "cdn");
