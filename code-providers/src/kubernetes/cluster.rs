@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::config::Id;
 use super::error::{self, Trouble};
-use super::same::MANAGER;
+use super::same::{self, Difference, MANAGER};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,6 +28,10 @@ const FEW: usize = 6;
 const FRESH_MILLISECONDS: i128 = 1000;
 /// How many objects are fetched at once.
 const PAGE: u32 = 500;
+/// How long the outcome of a dry run counts for the same thing again, in milliseconds: until a plan is approved.
+const TRIED_MILLISECONDS: i128 = 10 * 60 * 1000;
+/// How many outcomes are kept.
+const TRIED: usize = 20_000;
 
 /// Where kubeconfig files may lie, and the context that is wanted of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +84,8 @@ pub(super) struct Cluster {
     pub(super) identity: String,
     kinds: Mutex<HashMap<(String, String), Kind>>,
     looks: Mutex<HashMap<String, Looks>>,
+    /// What dry runs came to, by what was sent and what was there.
+    tried: Mutex<HashMap<Digest, (Timestamp, Difference)>>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -120,8 +126,13 @@ impl Cluster {
         let config = way.config(ctx).await?;
         let address = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(error::no_cluster)?;
-        let mut cluster =
-            Cluster { client, identity: String::new(), kinds: Mutex::default(), looks: Mutex::default() };
+        let mut cluster = Cluster {
+            client,
+            identity: String::new(),
+            kinds: Mutex::default(),
+            looks: Mutex::default(),
+            tried: Mutex::default(),
+        };
         let system = cluster.read("/api/v1/namespaces/kube-system").await;
         cluster.identity = match system {
             Ok(system) => system["metadata"]["uid"].as_str().unwrap_or(&address).to_owned(),
@@ -172,6 +183,36 @@ impl Cluster {
             Err(trouble) if trouble.code() == 404 => Ok(Look::Nothing),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// What applying a manifest would change of what is there: the server says it, and nothing is changed. `None`
+    /// where the kind is not known.
+    ///
+    /// What the same came to a moment ago is not asked again: a plan is made once to be shown, and once more to be
+    /// carried out.
+    pub(super) async fn try_out(
+        &self,
+        ctx: &Ctx,
+        id: &Id,
+        manifest: &Value,
+        force: bool,
+        live: Option<&Value>,
+    ) -> Result<Option<Difference>, Trouble> {
+        let version = live.map(|live| (&live["metadata"]["uid"], &live["metadata"]["resourceVersion"]));
+        let of = Digest::of_json(&(manifest, force, version));
+        let now = ctx.host().now();
+        let good = |at: &Timestamp| (0..TRIED_MILLISECONDS).contains(&now.duration_since(*at).as_millis());
+        if let Some((_, known)) = self.tried.lock().await.get(&of).filter(|(at, _)| good(at)) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(then) = self.apply(id, manifest, true, force).await? else { return Ok(None) };
+        let difference = live.map(|live| same::difference(live, &then)).unwrap_or_default();
+        let mut tried = self.tried.lock().await;
+        if tried.len() >= TRIED {
+            tried.clear();
+        }
+        tried.insert(of, (now, difference.clone()));
+        Ok(Some(difference))
     }
 
     /// Applies a manifest with our one field manager; `dry` has the server only say what would come of it.

@@ -134,14 +134,9 @@ async fn compare(
     if same::is_as_sent(&sent, live) {
         return Ok((want.clone(), Vec::new()));
     }
-    let drift = match cluster.apply(&object.id, &sent, true, object.takes_over()).await {
-        Ok(Some(then)) => {
-            let difference = same::difference(live, &then);
-            if difference.is_none() {
-                return Ok((want.clone(), Vec::new()));
-            }
-            difference.to_string()
-        }
+    let drift = match cluster.try_out(ctx, &object.id, &sent, object.takes_over(), Some(live)).await {
+        Ok(Some(difference)) if difference.is_none() => return Ok((want.clone(), Vec::new())),
+        Ok(Some(difference)) => difference.to_string(),
         Ok(None) => error::unknown_kind(&object.id).message().to_owned(),
         Err(trouble) => match trouble.held() {
             Some(held) => format!("others hold fields of it: {}", held.join("; ")),

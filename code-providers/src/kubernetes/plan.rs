@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cluster::{Cluster, Look};
 use super::config::{Id, Object};
-use super::{Kubernetes, error, observe, render, same};
+use super::{Kubernetes, error, observe, render};
 
 impl Kubernetes {
     pub(super) async fn plan_object(
@@ -34,7 +34,7 @@ impl Kubernetes {
             Err(error) => return Err(error),
         };
         match observed.live() {
-            None => create(&cluster, resource, &object, sent.as_ref()).await,
+            None => create(&cluster, ctx, resource, &object, sent.as_ref()).await,
             Some(live) => update(&cluster, ctx, resource, &object, sent.as_ref(), live).await,
         }
     }
@@ -68,12 +68,13 @@ impl Kubernetes {
 
 async fn create(
     cluster: &Cluster,
+    ctx: &Ctx,
     resource: &Resource,
     object: &Object,
     sent: Option<&Value>,
 ) -> Result<Change> {
     if let Some(sent) = sent {
-        match cluster.apply(&object.id, sent, true, false).await {
+        match cluster.try_out(ctx, &object.id, sent, false, None).await {
             Ok(Some(_)) => {}
             // What it needs may define its kind, or be its namespace: an earlier step makes that.
             Ok(None) if !resource.depends_on.is_empty() => {}
@@ -106,20 +107,17 @@ async fn update(
     let Some(sent) = sent else {
         return Ok(update("a value that it uses is known after an earlier step".to_owned()));
     };
-    match cluster.apply(id, sent, true, object.takes_over()).await {
-        Ok(Some(then)) => {
-            let now = match cluster.look(ctx, id).await {
-                Ok(Look::There(now)) => now,
-                Ok(_) => return Ok(update(live.drift.join("; "))),
-                Err(trouble) => return Err(trouble.into_error(&format!("look at {id}"))),
-            };
-            let difference = same::difference(&now, &then);
-            Ok(update(match (difference.is_none(), live.drift.is_empty()) {
-                (false, _) => difference.to_string(),
-                (true, false) => live.drift.join("; "),
-                (true, true) => "what is said of it changes, and nothing in it".to_owned(),
-            }))
-        }
+    let now = match cluster.look(ctx, id).await {
+        Ok(Look::There(now)) => now,
+        Ok(_) => return Ok(update(live.drift.join("; "))),
+        Err(trouble) => return Err(trouble.into_error(&format!("look at {id}"))),
+    };
+    match cluster.try_out(ctx, id, sent, object.takes_over(), Some(&now)).await {
+        Ok(Some(difference)) => Ok(update(match (difference.is_none(), live.drift.is_empty()) {
+            (false, _) => difference.to_string(),
+            (true, false) => live.drift.join("; "),
+            (true, true) => "what is said of it changes, and nothing in it".to_owned(),
+        })),
         Ok(None) => Err(error::unknown_kind(id)),
         Err(trouble) if trouble.is_immutable() && holds_data(id) => Err(error::immutable(id, trouble.said())),
         Err(trouble) if trouble.is_immutable() => {

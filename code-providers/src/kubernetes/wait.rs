@@ -38,11 +38,15 @@ pub(super) async fn ready(cluster: &Cluster, ctx: &Ctx, object: &Object, mut liv
                 return Err(error::stuck(id, &join(why, pods)));
             }
         };
-        let stuck = reasons(cluster, &live).await;
+        let now = ctx.host().now();
+        // Most are ready soon: what keeps it from it is asked where it takes its time.
+        let stuck = match passed(begun, now) >= Duration::from_secs(TICK.into()) {
+            true => reasons(cluster, &live).await,
+            false => None,
+        };
         let hopeless = stuck.as_ref().is_some_and(|stuck| stuck.hopeless);
         let why = join(why, stuck.map(|stuck| stuck.why));
         ctx.say(format!("{id}: {why}"));
-        let now = ctx.host().now();
         hopeless_since = hopeless.then(|| hopeless_since.unwrap_or(now));
         if hopeless_since.is_some_and(|since| passed(since, now) >= HOPELESS.min(limit)) {
             return Err(error::stuck(id, &why));
