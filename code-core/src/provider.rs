@@ -51,6 +51,8 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// What is there now. `last` is what was recorded of it when it was last seen.
     /// What is there as wanted and recorded nowhere is taken over by the deployment, and deleted with it one
     /// day: where it may be somebody else's, that is [`Observed::Unknown`].
+    /// Where it is not wanted and nothing is recorded, its address may not tell what it is: then it is `Absent`, and
+    /// the engine looks for it as it was wanted before it believes that.
     async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed>;
     /// What would have to change.
     async fn plan(&self, ctx: &Ctx, resource: &Resource, live: &Observed) -> Result<Change>;
@@ -527,6 +529,25 @@ impl ReadOnly {
     /// Those of the provider.
     pub async fn observe(&self, ctx: &Ctx, resource: &Resource, last: Option<&Live>) -> Result<Observed> {
         self.0.observe(ctx, resource, last).await
+    }
+
+    /// What is left of a resource that is not wanted any more, also where nothing was recorded of it: with some tools
+    /// only what was wanted tells what it is.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub(crate) async fn left(&self, ctx: &Ctx, was: &Resource, last: Option<&Live>) -> Result<Observed> {
+        let gone = was.gone();
+        let seen = self.observe(ctx, &gone, last).await?;
+        if seen != Observed::Absent || last.is_some() || was.want.is_none() {
+            return Ok(seen);
+        }
+        match self.observe(ctx, was, None).await {
+            Ok(Observed::Present(live)) => self.observe(ctx, &gone, Some(&live)).await,
+            Ok(Observed::Unknown(why)) => Ok(Observed::Unknown(why)),
+            // As it was wanted it cannot even be looked for: it was never made.
+            Ok(Observed::Absent | Observed::NotYet(_)) | Err(_) => Ok(Observed::Absent),
+        }
     }
 
     /// See [`Provider::plan`].

@@ -7,7 +7,7 @@ use crate::checks::{Policy, gate_plan};
 use crate::engine::Parts;
 use crate::mutant::mutant;
 use crate::plan::{Plan, Step};
-use crate::provider::{Action, Change, Effects, Failed, Live, Observed, Resource};
+use crate::provider::{Action, Change, Effects, Failed, Live, Observed, ReadOnly, Resource};
 use crate::scanner::Subject;
 use crate::{Address, Ctx, Error, ErrorKind, Expr, Key, Provider, StepId, kill};
 
@@ -23,6 +23,8 @@ pub(super) struct Attempt {
     pub(super) attempt: u32,
     /// What is wanted, with every value that is known by now; the state to return to, where it is an undo.
     pub(super) resource: Resource,
+    /// What the step wanted, where it is taken back.
+    pub(super) was: Option<Resource>,
     /// What was last recorded of it.
     pub(super) last: Option<Live>,
     pub(super) ctx: Ctx,
@@ -54,7 +56,7 @@ impl Attempt {
             return Err(error.into());
         };
         let provider = self.parts.provider(&step.change.resource.kind)?;
-        let change = match self.change(step, &*provider).await? {
+        let change = match self.change(step, &provider).await? {
             Next::Apply(change) => change,
             Next::Done(live) => return Ok(live),
         };
@@ -69,21 +71,27 @@ impl Attempt {
         if mutant("done-without-evidence") {
             return Ok(live);
         }
-        let seen = self.evidence(&*provider, live).await;
+        let seen = self.evidence(&*provider, live, change.prior.as_ref()).await;
         kill::point("evidence.after");
         seen
     }
 
     /// The change to apply: the approved one as it is, where nothing about it was open; otherwise what the
     /// provider plans now, held against the approved one.
-    async fn change(&self, step: &Step, provider: &dyn Provider) -> Result<Next, Failed> {
+    async fn change(&self, step: &Step, provider: &Arc<dyn Provider>) -> Result<Next, Failed> {
         let approved = &step.change;
         let first = self.attempt == 1 || mutant("tries-again-without-a-look");
         // What is only kept is looked at: there is nothing to apply.
         if !self.undo && first && step.symbolic.is_none() && approved.action != Action::Keep {
             return Ok(Next::Apply(Box::new(approved.clone())));
         }
-        let observed = provider.observe(&self.ctx, &self.resource, self.last.as_ref()).await?;
+        let last = self.last.as_ref();
+        let observed = match &self.was {
+            Some(was) if self.resource.want.is_none() => {
+                ReadOnly::new(Arc::clone(provider)).left(&self.ctx, was, last).await?
+            }
+            _ => provider.observe(&self.ctx, &self.resource, last).await?,
+        };
         match &observed {
             Observed::Unknown(_) if mutant("unknown-counts-as-gone") => return Ok(Next::Done(None)),
             Observed::Unknown(why) => return Err(in_doubt(&self.resource.address, why, observed.clone())),
@@ -133,9 +141,14 @@ impl Attempt {
     }
 
     /// Nothing is believed without evidence: after the change the resource is observed as wanted.
-    async fn evidence(&self, provider: &dyn Provider, live: Option<Live>) -> Result<Option<Live>, Failed> {
+    async fn evidence(
+        &self,
+        provider: &dyn Provider,
+        live: Option<Live>,
+        prior: Option<&Live>,
+    ) -> Result<Option<Live>, Failed> {
         let made = live.is_some();
-        let last = live.as_ref().or(self.last.as_ref());
+        let last = live.as_ref().or(self.last.as_ref()).or(prior);
         let observed = provider.observe(&self.ctx, &self.resource, last).await?;
         let broken = match (&observed, &self.resource.want) {
             (Observed::Absent, None) => return Ok(None),

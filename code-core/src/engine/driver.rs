@@ -492,6 +492,7 @@ impl Driver {
             self.state.inventory.get(address)?.live.outputs.get(output).cloned()
         };
         let resource = Attempt::resource(step, undo, &outputs)?;
+        let was = if undo { Attempt::resource(step, false, &outputs) } else { None };
         let recorded = self.state.inventory.get(step.address()).map(|recorded| recorded.live.clone());
         let last = recorded.or_else(|| step.change.prior.clone());
         let layout = Layout::new(&*self.parts.state_dir);
@@ -507,6 +508,7 @@ impl Driver {
             undo,
             attempt,
             resource,
+            was,
             last,
             ctx,
             applied: Arc::default(),

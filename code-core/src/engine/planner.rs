@@ -20,7 +20,9 @@ use crate::expr::Want;
 use crate::graph::Graph;
 use crate::mutant::mutant;
 use crate::plan::{Chain, PLAN_VERSION, Plan, Step};
-use crate::provider::{Action, Change, Effects, Observed, OnDelete, Promise, ReadOnly, Resource, Reversal};
+use crate::provider::{
+    Action, Change, Effects, Live, Observed, OnDelete, Promise, ReadOnly, Resource, Reversal,
+};
 use crate::recipe::At;
 use crate::scanner::{Cost, Report};
 use crate::spec::Spec;
@@ -240,10 +242,13 @@ impl Planner<'_> {
             };
         }
         let doubted = recorded.is_none() && state.doubts.contains_key(&symbolic.address);
-        let found = recorded.is_none()
-            && change.action == Action::Keep
-            && !mutant("keeps-what-it-does-not-know")
-            && (doubted || self.would_stay(ctx, &resource).await?);
+        let unrecorded = observed.live().filter(|_| {
+            recorded.is_none() && change.action == Action::Keep && !mutant("keeps-what-it-does-not-know")
+        });
+        let found = match unrecorded {
+            Some(live) => doubted || self.would_stay(ctx, &resource, live).await?,
+            None => false,
+        };
         if found {
             // A step of its own records it: what is ours and not recorded would be left behind one day.
             change.action = Action::Update;
@@ -277,10 +282,10 @@ impl Planner<'_> {
         Ok(Planned { change, symbolic, begun_before: false })
     }
 
-    /// Whether something is left of a resource where it is not wanted and nobody remembers it. Nothing is of one
-    /// that a deployment only uses: others have it as well, and it is nobody's to delete.
-    async fn would_stay(&self, ctx: &Ctx, resource: &Resource) -> Result<bool> {
-        let seen = self.provider(&resource.kind)?.observe(ctx, &resource.gone(), None).await?;
+    /// Whether something is left of a resource where it is not wanted any more. Nothing is of one that a deployment
+    /// only uses: others have it as well, and it is nobody's to delete.
+    async fn would_stay(&self, ctx: &Ctx, resource: &Resource, live: &Live) -> Result<bool> {
+        let seen = self.provider(&resource.kind)?.observe(ctx, &resource.gone(), Some(live)).await?;
         Ok(seen != Observed::Absent)
     }
 
@@ -341,7 +346,7 @@ impl Planner<'_> {
     async fn doubted(&self, ctx: &Ctx, doubted: &Resource, seen: &mut Seen) -> Result<Option<Planned>> {
         let provider = self.provider(&doubted.kind)?;
         let resource = doubted.gone();
-        let observed = provider.observe(ctx, &resource, None).await?;
+        let observed = provider.left(ctx, doubted, None).await?;
         let planned = match &observed {
             Observed::Unknown(why) => return Err(cannot_tell(&doubted.address, why)),
             Observed::Absent => None,
