@@ -1,7 +1,8 @@
 //! Real runs, killed at every kind of point and at random moments: `cargo xtask kill`.
 //!
-//! It builds the front with the feature `kill-points` and runs the stories `kills`, `exports` and `roots_killed` with
-//! it, which print where how often was killed and what was found afterwards. CI runs the same, with fewer kills.
+//! It builds the front with all features, `kill-points` among them, and runs the stories `kills`, `cluster_kills`,
+//! `exports` and `roots_killed` with it, which print where how often was killed and what was found afterwards. CI runs
+//! the same, with fewer kills.
 
 use crate::shell;
 
@@ -11,8 +12,8 @@ const COUNT: &str = "300";
 /// Reads `--count N` and `--seed S`, and kills; `None` where the arguments are wrong.
 pub(crate) fn run(args: &[&str]) -> Option<bool> {
     let (count, seed) = read(args)?;
-    let build = ["build", "-p", "examples", "--features", "kill-points", "--example", "deploy"];
-    let test = ["test", "-p", "examples", "--features", "kill-points", "--test", "story"];
+    let build = ["build", "-p", "examples", "--all-features", "--example", "deploy"];
+    let test = ["test", "-p", "examples", "--all-features", "--test", "story"];
     let mut kill =
         shell::cargo(&[&test[..], &["--", "--nocapture", "kills::", "exports::", "roots_killed::"]].concat());
     kill.env("KILL_COUNT", count).env("KILL_SEED", seed);

@@ -162,10 +162,10 @@ impl Kind {
 
 /// Numbers that look random and are the same for a seed (splitmix64, Steele et al. 2014).
 #[derive(Clone)]
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -229,14 +229,14 @@ impl Tally {
 }
 
 /// A kill that may happen while a command runs.
-struct Kill<'a> {
-    point: &'a str,
-    nth: u64,
-    dice: &'a mut Dice,
+pub(crate) struct Kill<'a> {
+    pub(crate) point: &'a str,
+    pub(crate) nth: u64,
+    pub(crate) dice: &'a mut Dice,
 }
 
 /// Runs a command and kills it, or its keeper; gives how it ended, and whether the kill happened.
-fn run(world: &World, args: &[&str], kill_at: Option<Kill<'_>>) -> (Ended, bool) {
+pub(crate) fn run(world: &World, args: &[&str], kill_at: Option<Kill<'_>>) -> (Ended, bool) {
     let mut command: Command = world.command(args);
     let Some(Kill { point, nth, dice }) = kill_at else {
         return (Ended::of(args, command.output().unwrap()), false);
@@ -270,11 +270,14 @@ fn run(world: &World, args: &[&str], kill_at: Option<Kill<'_>>) -> (Ended, bool)
 
 /// What stands in the journal of the world's deployment.
 fn journal(world: &World) -> Vec<(Seq, Event)> {
+    journal_of(world, "shop/staging")
+}
+
+/// The same of any deployment.
+pub(crate) fn journal_of(world: &World, deployment: &str) -> Vec<(Seq, Event)> {
     let store = LocalStore::new(&Layout::new(world.state()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime
-        .block_on(store.read("shop/staging", Seq::START).try_collect())
-        .expect("a journal that can be read")
+    runtime.block_on(store.read(deployment, Seq::START).try_collect()).expect("a journal that can be read")
 }
 
 /// What tells an event from every other one of its deployment.

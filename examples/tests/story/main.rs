@@ -10,6 +10,8 @@
 
 mod basics;
 mod changes;
+#[cfg(feature = "kubernetes")]
+mod cluster_kills;
 mod completions;
 mod consent;
 #[cfg(feature = "container")]
