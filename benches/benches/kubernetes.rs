@@ -164,6 +164,7 @@ async fn engine(cluster: &Cluster, bare: Duration) -> (Duration, Duration) {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::builder()
         .state_dir(dir.path())
+        .parallel(64)
         .host(Arc::new(LocalHost::new()))
         .secrets(Arc::new(MemorySecrets::new()))
         .store(Arc::new(LocalStore::new(&Layout::new(dir.path()))))

@@ -12,7 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::{Client, Config};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::config::Id;
 use super::error::{self, Trouble};
@@ -22,6 +22,8 @@ use super::same::{self, Difference, MANAGER};
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How many calls are made at once, however many steps wait for their objects: more would only wait in the server.
+const CALLS: usize = 16;
 /// After so many looks at objects of one collection, the whole collection is fetched.
 const FEW: usize = 6;
 /// How long a fetched collection counts as what is there, in milliseconds.
@@ -79,6 +81,7 @@ impl Way {
 /// A cluster that answered.
 pub(super) struct Cluster {
     client: Client,
+    calls: Semaphore,
     /// What tells this cluster from every other: the uid of its namespace `kube-system`, or its address where
     /// that may not be read.
     pub(super) identity: String,
@@ -128,6 +131,7 @@ impl Cluster {
         let client = Client::try_from(config).map_err(error::no_cluster)?;
         let mut cluster = Cluster {
             client,
+            calls: Semaphore::new(CALLS),
             identity: String::new(),
             kinds: Mutex::default(),
             looks: Mutex::default(),
@@ -228,6 +232,7 @@ impl Cluster {
         params.dry_run = dry;
         params.force = force;
         let request = Request::new(path).patch(&id.name, &params, &Patch::Apply(manifest));
+        let _turn = self.turn().await;
         Ok(Some(self.client.request(built(request)?).await?))
     }
 
@@ -237,6 +242,7 @@ impl Cluster {
         let only = Preconditions { uid: uid.map(str::to_owned), resource_version: None };
         let params = DeleteParams::foreground().preconditions(only);
         let request = Request::new(path).delete(&id.name, &params);
+        let _turn = self.turn().await;
         match self.client.request::<Value>(built(request)?).await {
             Ok(_) => Ok(()),
             Err(error) => match Trouble::from(error) {
@@ -283,6 +289,7 @@ impl Cluster {
         let mut params = params.clone().limit(PAGE);
         loop {
             let request = built(Request::new(path).list(&params))?;
+            let _turn = self.turn().await;
             let mut page: Value = self.client.request(request).await?;
             if let Value::Array(items) = page["items"].take() {
                 all.extend(items);
@@ -336,7 +343,13 @@ impl Cluster {
     async fn read(&self, path: &str) -> Result<Value, Trouble> {
         let (base, name) = path.rsplit_once('/').unwrap_or(("", path));
         let request = Request::new(base).get(name, &kube::api::GetParams::default());
+        let _turn = self.turn().await;
         Ok(self.client.request(built(request)?).await?)
+    }
+
+    /// Waits for its turn to make a call. (It always comes: the turns are never closed.)
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.calls.acquire().await.ok()
     }
 }
 

@@ -46,6 +46,9 @@ pub(crate) use render::{DEPLOYMENT, label};
 /// The kind of the resource.
 pub const KIND: &str = "kubernetes.object";
 
+/// How many steps run at once: most only wait for their objects.
+const STEPS: usize = 64;
+
 /// Makes, observes, changes and deletes the objects of clusters.
 #[derive(Debug)]
 pub struct Kubernetes {
@@ -100,7 +103,7 @@ impl Provider for Kubernetes {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { kinds: vec![KIND], update: true, replace: true, concurrency: 16, class: Class::Io }
+        Capabilities { kinds: vec![KIND], update: true, replace: true, concurrency: STEPS, class: Class::Io }
     }
 
     async fn health(&self, ctx: &Ctx) -> Result<Health> {
