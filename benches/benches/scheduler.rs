@@ -4,6 +4,7 @@
 //! written. `chain` has no two steps side by side, `layers` as many as a wide deployment, `fan` all at once.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use code_core::engine::scheduler::{Command, Input, Limits, Node, Rules, Scheduler, Start};
 use code_core::graph::Graph;
@@ -11,7 +12,7 @@ use code_core::provider::Class;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// Nothing here waits, so one time does for all.
-const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+const NOW: Duration = Duration::ZERO;
 
 type Edges = Vec<(usize, usize)>;
 type Shape = fn(usize) -> Edges;
