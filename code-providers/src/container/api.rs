@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a pull or a build may be silent.
 const SILENCE: Duration = Duration::from_secs(600);
 /// How long an answer may take when the step was cancelled meanwhile.
-const GRACE: Duration = Duration::from_secs(3);
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// The most that one answer may hold, in bytes.
 const LARGEST: usize = 16 << 20;
 /// The longest line of a stream, in bytes.

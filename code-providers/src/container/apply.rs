@@ -3,7 +3,7 @@
 use code_core::provider::{Action, Change, Failed, Live, Observed};
 use code_core::{Error, ErrorKind, Result};
 
-use super::api::Api;
+use super::api::{Api, GRACE};
 use super::{CONTAINER, IMAGE, NETWORK, image, network, observe, run, volume};
 
 /// Makes a change; `Ok(None)` where it is gone.
@@ -30,7 +30,7 @@ pub(super) async fn apply(api: Api<'_>, change: &Change) -> Result<Option<Live>,
         _ => volume::make(api, change).await,
     };
     let last = change.prior.as_ref();
-    let seen = observe::observe(api.unhurried(), &change.resource, last).await;
+    let seen = look(api, change, last).await;
     match (made, seen) {
         (Ok(()), Ok(Observed::Present(live))) => Ok(Some(live)),
         (Ok(()), Ok(left)) => Err(Failed { error: vanished(change, &left), left }),
@@ -60,10 +60,19 @@ async fn delete(api: Api<'_>, change: &Change, prior: &Live) -> Result<Option<Li
     };
     match deleted {
         Ok(()) => Ok(None),
-        Err(error) => match observe::observe(api.unhurried(), &change.resource, Some(prior)).await {
+        Err(error) => match look(api, change, Some(prior)).await {
             Ok(left) => Err(Failed { error, left }),
             Err(_) => Err(unseen(error)),
         },
+    }
+}
+
+/// What is there now; of a cancelled step only where that is seen at once.
+async fn look(api: Api<'_>, change: &Change, last: Option<&Live>) -> Result<Observed> {
+    let looking = observe::observe(api.unhurried(), &change.resource, last);
+    match api.ctx.cancel().is_cancelled() {
+        true => tokio::time::timeout(GRACE, looking).await.unwrap_or_else(|_| Err(super::error::cancelled())),
+        false => looking.await,
     }
 }
 

@@ -19,10 +19,13 @@ use super::names::{self, Identity};
 use super::parse::{self, Facts, Fitness, Phase};
 use super::render::{self, Start, quoted};
 use super::{context, error, observe};
+use crate::process::probe::Probe;
 use crate::process::{port, text};
 
 /// How often it is looked whether a container is well.
 const BEAT: Duration = Duration::from_millis(150);
+/// How long a container must run that has nothing to look at.
+const STEADY: Duration = Duration::from_secs(1);
 /// How often a container may end while it starts before it is given up.
 const RESTARTS: u64 = 3;
 /// How often it is begun anew where its name is taken meanwhile.
@@ -33,6 +36,8 @@ const PORTS: u64 = 5;
 const LINES: usize = 20;
 /// How long the daemon may take beside the grace of a container that it stops.
 const STOPPING: Duration = Duration::from_secs(30);
+/// What an engine says where what it is to start cannot be started.
+const WRONG_START: [&str; 2] = ["oci runtime", "unable to find user"];
 /// What of a container changes while it runs.
 const IN_PLACE: [&str; 3] = ["memory", "cpu", "restart"];
 
@@ -252,7 +257,8 @@ async fn start(api: Api<'_>, id: &str, host_port: Option<u16>) -> Result<()> {
         }
         // 304: it runs already.
         _ if said.status == 304 => Ok(()),
-        _ if said.status >= 400 && message.contains("oci runtime") => {
+        // Its program or its user is not in the image: an engine calls that a failure of its own.
+        _ if said.status >= 400 && WRONG_START.iter().any(|words| message.contains(words)) => {
             Err(error::exited(id.get(..12).unwrap_or(id), 127, &said.message()))
         }
         _ => said.good("start the container").map(drop),
@@ -263,6 +269,9 @@ async fn start(api: Api<'_>, id: &str, host_port: Option<u16>) -> Result<()> {
 async fn well(api: Api<'_>, id: &str, name: &str, wanted: &Container) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(wanted.ready_seconds);
     let mut said = String::new();
+    // Since when it runs, and how often it was started again before.
+    let mut running: Option<(Instant, u64)> = None;
+    let unseen = wanted.command.is_none() && wanted.probe == Probe::Alive;
     loop {
         let Some(facts) = observe::inspect(api, id).await? else {
             return Err(error::refused("watch the container start", 404, "somebody removed it"));
@@ -278,6 +287,18 @@ async fn well(api: Api<'_>, id: &str, name: &str, wanted: &Container) -> Result<
             (Phase::Running, Some(Fitness::Ill(why))) => {
                 return Err(error::unhealthy(name, wanted.ready_seconds, why));
             }
+            (Phase::Running, _) if unseen => match running {
+                Some((since, restarts)) if restarts == facts.restarts => {
+                    if since.elapsed() >= STEADY {
+                        return Ok(());
+                    }
+                    "whether it goes on running".to_owned()
+                }
+                _ => {
+                    running = Some((Instant::now(), facts.restarts));
+                    "whether it goes on running".to_owned()
+                }
+            },
             (Phase::Running, None | Some(Fitness::Well)) => match wanted.probe.look(facts.host_port).await {
                 Ok(()) => return Ok(()),
                 Err(why) => why,

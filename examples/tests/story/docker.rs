@@ -135,3 +135,31 @@ fn nobody_reads_a_secret_from_a_container_but_its_program() {
     assert!(!report.contains(&secret));
     assert!(report.contains("db/endpoint") && report.contains("web/container.r1.0"), "the timeline has them");
 }
+
+/// How often a run is killed.
+const KILLS: u64 = 6;
+
+#[test]
+fn a_run_that_is_killed_goes_on_and_makes_nothing_twice() {
+    let Some(shop) = Shop::new("killed") else { return };
+    let world = &shop.world;
+    let seed = u64::from(std::process::id());
+    for nth in 0..KILLS {
+        let mut run = world.command(&[SENTENCE, "--yes", "-q"]).spawn().unwrap();
+        // A moment that nobody chose: what is asked is that each of them is as good.
+        let moment =
+            (seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(nth * 1_442_695_040_888_963)) >> 33;
+        std::thread::sleep(std::time::Duration::from_millis(moment % 5000));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        world.ok(&[SENTENCE, "--yes", "-q"]);
+        assert_eq!(shop.inspected("killed").len(), 2, "killed after {} ms", moment % 5000);
+        assert_eq!(shop.volumes("killed"), 1);
+        let networks = shop.daemon.read("/networks").matches("\"Name\":\"killed_staging_").count();
+        assert_eq!(networks, 2, "killed after {} ms", moment % 5000);
+        assert_eq!(http(&world.url(), "GET", "/health", "").0, 200);
+        world.ok(&["destroy", "-e", "staging", "--yes", "-q"]);
+        assert_eq!(shop.inspected("killed").len(), 0, "nothing is left behind");
+    }
+    println!("figure: runs in containers killed at moments of no choice, and ended well: {KILLS} of {KILLS}");
+}

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const READY: Duration = Duration::from_secs(60);
 /// How the folders of daemons are called, before the number of their program.
 const PREFIX: &str = "code-test-daemon-";
+/// Names the socket of a daemon that is there already.
+pub const JOIN: &str = "CODE_TEST_DOCKER";
 /// The image that every daemon has: busybox, nothing else.
 pub const BUSYBOX: &str = "test/busybox:1";
 
@@ -34,6 +36,7 @@ pub const BUSYBOX: &str = "test/busybox:1";
 #[derive(Debug)]
 pub struct Daemon {
     dir: PathBuf,
+    socket: PathBuf,
     pid: u32,
     registry: Mutex<Option<u16>>,
 }
@@ -43,13 +46,23 @@ impl Daemon {
     /// here.
     pub fn get(what: &str) -> Option<&'static Daemon> {
         static DAEMON: OnceLock<Result<Daemon, String>> = OnceLock::new();
-        match DAEMON.get_or_init(Daemon::start) {
+        match DAEMON.get_or_init(|| Daemon::joined().unwrap_or_else(Daemon::start)) {
             Ok(daemon) => Some(daemon),
             Err(why) => {
                 println!("skipped: {what}: {why}");
                 None
             }
         }
+    }
+
+    /// The daemon that [`JOIN`] names: Podman, for example.
+    fn joined() -> Option<Result<Daemon, String>> {
+        let socket = PathBuf::from(std::env::var_os(JOIN)?);
+        let dir = std::env::temp_dir().join(format!("{PREFIX}{}-joined", std::process::id()));
+        let daemon = Daemon { dir, socket, pid: std::process::id(), registry: Mutex::default() };
+        let made = fs::create_dir_all(&daemon.dir).map_err(|error| error.to_string());
+        let image = made.and_then(|()| daemon.import(BUSYBOX, &busybox(&daemon.dir)?, "[]"));
+        Some(image.map(|()| daemon))
     }
 
     /// Another daemon, for a test that stops or breaks it. It lives as long as this program.
@@ -73,7 +86,8 @@ impl Daemon {
             }
         });
         let pid = told.recv().map_err(|_| "the daemon could not be started".to_owned())??;
-        let daemon = Daemon { dir, pid, registry: Mutex::default() };
+        let socket = dir.join("d.sock");
+        let daemon = Daemon { dir, socket, pid, registry: Mutex::default() };
         daemon.wait()?;
         daemon.import(BUSYBOX, &busybox(&daemon.dir)?, "[]")?;
         Ok(daemon)
@@ -86,7 +100,7 @@ impl Daemon {
 
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
-        self.dir.join("d.sock")
+        self.socket.clone()
     }
 
     /// A folder of its own, which goes with it.
@@ -132,8 +146,7 @@ impl Daemon {
         if !packed.is_ok_and(|status| status.success()) {
             return Err(format!("{} cannot be packed", root.display()));
         }
-        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
-        let mut path = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
+        let mut path = format!("/images/create?fromSrc=-&repo={name}");
         if cmd != "[]" {
             path += &format!(
                 "&changes=CMD%20{}",
@@ -195,6 +208,9 @@ impl Daemon {
     /// Where PostgreSQL is not here, or cannot be copied.
     pub fn postgres(&self) -> Result<&'static str, String> {
         const NAME: &str = "test/postgres:1";
+        // Who comes second waits for the first.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let root = self.dir.join("postgres");
         if root.exists() {
             return Ok(NAME);
