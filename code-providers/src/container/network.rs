@@ -74,8 +74,9 @@ pub(super) async fn make(api: Api<'_>, change: &Change) -> Result<()> {
         "Labels": me.labels(api.ctx, &want),
     });
     let said = api.send("POST", "/networks/create", Some(&body)).await?;
-    // 409: somebody was faster: a call of ours that was dropped, or a stranger, which the next look tells apart.
-    if said.status != 409 {
+    // Somebody was faster: a call of ours that was dropped, or a stranger, which the next look tells apart. To Podman
+    // that is a failure of its own.
+    if said.status != 409 && !said.message().contains("already exists") {
         said.good(&format!("make the network {}", me.name))?;
     }
     one_of(api, &me, None).await.map(drop)

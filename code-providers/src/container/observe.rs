@@ -1,6 +1,7 @@
 //! What is there: found by its name, known as ours by its labels, and seen as it is now.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use code_core::provider::{Live, Observed, Resource};
 use code_core::{Error, Expr, Result, Want};
@@ -13,6 +14,11 @@ use super::parse::{Facts, Fitness, Phase};
 use super::plan::short;
 use super::render::quoted;
 use super::{CONTAINER, IMAGE, NETWORK, image, network, volume};
+use crate::process::probe::Probe;
+
+/// How often a container that runs is looked at before it is told not to answer, and the pause between.
+const LOOKS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is there of a resource.
 ///
@@ -97,13 +103,24 @@ pub(super) async fn live(facts: &Facts, want: Option<&Want>, last: Option<&Live>
     let left = networks.filter(|network| facts.runs() && !facts.networks.contains(*network));
     drift.extend(left.map(|network| format!("it is not in the network {network} any more")));
     if let (Phase::Running, Some(read)) = (&facts.phase, &read)
-        && let Err(why) = read.probe.look(facts.host_port).await
+        && let Err(why) = answers(&read.probe, facts.host_port).await
     {
         drift.push(format!("it does not answer: {why}"));
     }
     let spellings = [want, last.map(|last| &last.was), Some(&made)];
     let was = as_it_is(made.clone(), &facts.limits, &spellings);
     Live { id: facts.id.clone(), outputs: outputs(facts, &was), was, drift }
+}
+
+/// Whether it answers this machine: one answer that is late on a busy machine says nothing yet.
+async fn answers(probe: &Probe, port: Option<u16>) -> Result<(), String> {
+    for _ in 1..LOOKS {
+        if probe.look(port).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    probe.look(port).await
 }
 
 /// Why a container is not well; nothing where it is.
