@@ -152,7 +152,7 @@ impl Provider for Guarded {
 }
 
 /// The secrets that a resource names now, and named when it was seen last.
-fn named(resource: &Resource, last: Option<&Live>) -> BTreeSet<SecretRef> {
+pub(crate) fn named(resource: &Resource, last: Option<&Live>) -> BTreeSet<SecretRef> {
     let mut names = resource.want.as_ref().map(crate::Want::secrets).unwrap_or_default();
     if let Some(last) = last {
         names.extend(last.was.secrets());

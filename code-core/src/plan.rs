@@ -1,16 +1,17 @@
 //! What will be done, in which order, and the way back: immutable, and named by its content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Graph;
+use crate::guard::named;
 use crate::provider::{Action, Change, Class, Reversal};
 use crate::scanner::Cost;
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
-use crate::{Address, Deployment, Digest, Error, ErrorKind, Result, RunId, StepId};
+use crate::{Address, Deployment, Digest, Error, ErrorKind, Result, RunId, SecretRef, StepId};
 
 /// The version of the format that this build writes and reads.
 pub const PLAN_VERSION: u32 = 1;
@@ -172,6 +173,12 @@ impl Plan {
             return Err(self.edited());
         }
         self.graph().map(drop)
+    }
+
+    /// The secrets that its steps name.
+    pub(crate) fn secrets(&self) -> BTreeSet<SecretRef> {
+        let changes = self.steps.iter().map(|step| &step.change);
+        changes.flat_map(|change| named(&change.resource, change.prior.as_ref())).collect()
     }
 
     /// The error of a plan that is not what it says it is.

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Body, Decision, Event, OnFailure, Outcome};
 use crate::export::Commit;
+use crate::guard::named;
 use crate::mutant::mutant;
 use crate::plan::{Plan, Rollback};
 use crate::provider::{Action, Change, Live, Observed, OnDelete, Resource};
 use crate::request::Request;
 use crate::spec::{Origins, Spec};
 use crate::store::Seq;
-use crate::{Address, Digest, Error, RunId, StepId};
+use crate::{Address, Digest, Error, RunId, SecretRef, StepId};
 
 /// Everything that the journal of a deployment says, folded.
 #[derive(Clone, Debug, Default)]
@@ -242,6 +243,15 @@ impl State {
             state.apply(*seq, event);
         }
         state
+    }
+
+    /// The secrets that are named by what exists, by what may exist, and by the plan of the last run.
+    pub(crate) fn secrets(&self) -> BTreeSet<SecretRef> {
+        let exists =
+            self.inventory.iter().map(|(address, one)| named(&one.resource(address), Some(&one.live)));
+        let may = self.doubts.values().map(|resource| named(resource, None));
+        let run = self.run.iter().map(|run| run.plan.secrets());
+        exists.chain(may).chain(run).flatten().collect()
     }
 
     /// The state after one more event.

@@ -3,12 +3,12 @@
 use futures::StreamExt;
 
 use crate::engine::Engine;
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::provider::{Action, Health, Observed, ProviderInfo, Resource};
 use crate::runs::{PastRun, past_runs};
 use crate::status::{Recorded, Run, State};
 use crate::store::Seq;
-use crate::{Address, Ctx, Deployment, Error, Result};
+use crate::{Address, Ctx, Deployment, Error, Redactor, Result};
 
 /// What is there, observed now.
 #[derive(Clone, Debug)]
@@ -100,6 +100,22 @@ impl Engine {
             state.apply(seq, &event);
         }
         Ok(state)
+    }
+
+    /// What takes the secrets of a deployment out of a text, those of every plan that it ever had. For what its
+    /// processes wrote: nobody else has looked at that.
+    ///
+    /// # Errors
+    /// Those of the store but for damage.
+    pub async fn redactor(&self, deployment: &Deployment) -> Result<Redactor> {
+        let (events, _) = self.readable(deployment).await?;
+        let plans = events.iter().filter_map(|(_, event)| match &event.body {
+            Body::Planned { plan } => Some(plan.secrets()),
+            _ => None,
+        });
+        let ctx = self.ctx();
+        ctx.learn(&plans.flatten().collect()).await;
+        Ok(ctx.redactor().clone())
     }
 
     /// Everything that happened to a deployment.

@@ -280,6 +280,8 @@ impl Engine {
     ) -> Result<Finished> {
         let mut next = Some(begun);
         while let Some((state, plan, policy)) = next.take() {
+            // Also where nothing was planned by this engine: a tool may write down what another step was lent.
+            ctx.learn(&state.secrets()).await;
             let driver = Driver::new(&self.parts, ctx.clone(), lease.clone(), state, plan, policy);
             let Left { finished, edited } = driver.drive(cancel).await?;
             let Some(edited) = edited else { return Ok(finished) };

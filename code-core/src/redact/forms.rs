@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
-use crate::redact::{SHORTEST, views};
+use crate::redact::SHORTEST;
+use crate::redact::views::Views;
 
 /// Every form of a secret that is long enough to be looked for.
 pub(super) fn of(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
@@ -14,7 +15,7 @@ pub(super) fn of(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     for text in std::iter::once(secret).chain(lines).filter(|text| text.len() >= SHORTEST) {
         // As it is; and as a view shows it that took off what looks like an encoding in the secret itself.
         // That may be no text any more: `%aa` is a byte.
-        forms.extend(views::of(text).into_iter().map(|view| view.bytes().to_vec()));
+        forms.extend(Views::of(text).shown().map(<[u8]>::to_vec));
         // A blank of a form's field (WHATWG URL, "application/x-www-form-urlencoded").
         forms.insert(text.replace(' ', "+").into_bytes());
     }

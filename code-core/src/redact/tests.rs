@@ -71,6 +71,15 @@ fn what_stands_around_a_secret_stays() {
 }
 
 #[test]
+fn the_same_in_two_encodings_is_two_places() {
+    let (secret, hex) = ("hunter22hunter", "68756e746572323268756e746572");
+    let base64 = base64(secret);
+    check(&[secret], &format!("{hex} | {base64}"), "[redacted] | [redacted]");
+    check(&[secret], &format!("{secret} | {base64} | {hex}"), "[redacted] | [redacted] | [redacted]");
+    check(&[secret], &format!("{hex} | {base64}").replace(' ', "%20"), "[redacted]%20|%20[redacted]");
+}
+
+#[test]
 fn each_line_of_a_key_is_secret() {
     let key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\n  kqhkiG9w0BAQEF\nAAS\n-----END KEY-----\n";
     check(&[key], "read line kqhkiG9w0BAQEF of", "read line [redacted] of");

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The forms are written here by other code than that of the redactor. What the front adds (its own output, the
-//! arguments of every process) is the matter of its story `secrets`.
+//! arguments of every process) is the matter of its story `canaries`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 

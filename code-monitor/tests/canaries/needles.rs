@@ -127,35 +127,66 @@ fn lower_escapes(url: &str) -> String {
 /// Finds any of many texts in another, in one walk: by their first eight bytes.
 #[derive(Debug)]
 pub(crate) struct Needles {
-    /// One bit for what the first four bytes of a text come to: most places end here.
+    /// One bit for what the first four bytes of a text come to: nearly all places end here.
     marks: Vec<bool>,
-    texts: HashMap<[u8; 8], Vec<Vec<u8>>>,
+    /// By its first bytes: the text, and the number of its secret.
+    texts: HashMap<[u8; 8], Vec<(Vec<u8>, usize)>>,
 }
 
 impl Needles {
     pub(crate) fn of(secrets: &[String]) -> Needles {
-        let mut needles = Needles { marks: vec![false; 1 << 16], texts: HashMap::new() };
-        for text in secrets.iter().flat_map(|secret| ways(secret)) {
-            let first = text.as_bytes()[..8].try_into().unwrap();
-            needles.marks[mark(text.as_bytes())] = true;
-            needles.texts.entry(first).or_default().push(text.into_bytes());
+        let all = secrets
+            .iter()
+            .enumerate()
+            .flat_map(|(i, secret)| ways(secret).into_iter().map(move |way| (way, i)));
+        let all: Vec<(Vec<u8>, usize)> = all.map(|(way, i)| (way.into_bytes(), i)).collect();
+        // So many that one place in a hundred has its mark by chance.
+        let marks = (all.len() * 100).next_power_of_two().max(1 << 16);
+        let mut needles = Needles { marks: vec![false; marks], texts: HashMap::new() };
+        for (text, secret) in all {
+            let first: [u8; 8] = text[..8].try_into().unwrap();
+            let mark = needles.mark(u32::from_le_bytes([first[0], first[1], first[2], first[3]]));
+            needles.marks[mark] = true;
+            needles.texts.entry(first).or_default().push((text, secret));
         }
         needles
     }
 
     /// One that is there, where there is one.
     pub(crate) fn found_in(&self, text: &[u8]) -> Option<String> {
-        let found = |at: usize, rest: &[u8]| {
-            let first: [u8; 8] = rest.try_into().ok()?;
-            let found = self.texts.get(&first)?.iter().find(|needle| text[at..].starts_with(needle))?;
-            Some(String::from_utf8_lossy(found).into_owned())
-        };
-        let mut places = text.windows(8).enumerate().filter(|(_, rest)| self.marks[mark(rest)]);
-        places.find_map(|(at, rest)| found(at, rest))
+        let mut found = None;
+        self.walk(text, |needle, _| {
+            found = Some(String::from_utf8_lossy(needle).into_owned());
+            false
+        });
+        found
     }
-}
 
-fn mark(bytes: &[u8]) -> usize {
-    let four = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    (four.wrapping_mul(0x9e37_79b1) >> 16) as usize
+    /// Shows each one that is there, with the number of its secret, as long as `go_on` says so.
+    ///
+    /// Indices and one window that moves on, instead of an iterator of windows: this reads hundreds of megabytes,
+    /// unoptimised.
+    pub(crate) fn walk(&self, text: &[u8], mut go_on: impl FnMut(&[u8], usize) -> bool) {
+        let mut window =
+            text.iter().take(3).rev().fold(0, |window, byte| window << 8 | u32::from(*byte)) << 8;
+        let mut at = 0;
+        while at + 8 <= text.len() {
+            window = window >> 8 | u32::from(text[at + 3]) << 24;
+            if self.marks[self.mark(window)] {
+                let known =
+                    text[at..at + 8].try_into().ok().and_then(|first: [u8; 8]| self.texts.get(&first));
+                for (needle, secret) in known.into_iter().flatten() {
+                    if text[at..].starts_with(needle) && !go_on(needle, *secret) {
+                        return;
+                    }
+                }
+            }
+            at += 1;
+        }
+    }
+
+    fn mark(&self, four: u32) -> usize {
+        // Fibonacci hashing (Knuth, volume 3, 6.4): the upper bits are those that all others take part in.
+        (four.wrapping_mul(0x9e37_79b1) >> (32 - self.marks.len().trailing_zeros())) as usize
+    }
 }

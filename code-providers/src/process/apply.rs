@@ -48,7 +48,8 @@ pub(super) async fn process(
         Ok(kept) => return Ok(Some(observe::live(&kept, Vec::new()))),
         Err(error) => error,
     };
-    let lines = ctx.redactor().redact(&tail(&log, began));
+    // Before lines are chosen: a secret may stand in several.
+    let lines = last_lines(&ctx.redactor().redact(&tail(&log, began)));
     let error = error.with("log", log.display().to_string());
     let error = if lines.is_empty() { error } else { error.with("last lines", lines) };
     // What did not become healthy is not left running. A cancelled wait may still be answered on the old
@@ -157,19 +158,29 @@ fn size(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |meta| meta.len())
 }
 
-/// The last lines that were written to a log since it had this size.
+/// The end of what was written to a log since it had this size: whole lines.
 fn tail(log: &Path, since: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = fs::File::open(log)?;
         let length = file.metadata()?.len();
         let since = if since > length { 0 } else { since };
-        file.seek(SeekFrom::Start(since.max(length.saturating_sub(TAIL))))?;
+        let from = since.max(length.saturating_sub(TAIL));
+        let cut = from > since;
+        // With the byte before, which says whether a line begins here.
+        file.seek(SeekFrom::Start(from - u64::from(cut)))?;
         let mut bytes = Vec::new();
         file.take(TAIL).read_to_end(&mut bytes)?;
+        if cut {
+            // Of a secret that began before, nobody would know the rest.
+            let begin = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+            bytes.drain(..begin);
+        }
         Ok(bytes)
     };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

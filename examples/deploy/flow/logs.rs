@@ -1,14 +1,16 @@
 //! What the components and the tools of steps wrote: the ends of their log files, and on as they write.
 //!
-//! Lines of several files stand behind the name of theirs; the files themselves hold only their own bytes.
+//! Lines of several files stand behind the name of theirs; the files themselves hold only their own bytes. Nobody
+//! stands between a deployed process and its file, so what it wrote of its secrets is taken out here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use code_core::{Error, ErrorKind, Result, StepId};
+use code_core::{Error, ErrorKind, Redactor, Result, StepId};
 use code_nlp::resolve::Filter;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +24,8 @@ use crate::style::{Tone, printable};
 const LOOK: Duration = Duration::from_millis(200);
 /// The most that is read back of a file to find its last lines, in bytes.
 const BACK: u64 = 1024 * 1024;
+/// So much is looked through for secrets at once, in bytes: a redactor has several views of its text.
+const BLOCK: usize = 32 * 1024;
 
 /// Shows the last `lines` lines of each component; with `follow`, on until interrupted.
 ///
@@ -104,7 +108,7 @@ impl StepLogs {
             };
             let again = if attempt == "1" { String::new() } else { format!(" attempt {attempt}") };
             let name = format!("{}{what}{again}", self.address);
-            files.entry(path).or_insert(Followed { name, at: 0, rest: String::new() });
+            files.entry(path).or_insert(Followed::of(name));
         }
     }
 }
@@ -149,6 +153,14 @@ struct Followed {
     at: u64,
     /// The beginning of a line whose end has not been written yet.
     rest: String,
+    /// Knows the secrets of whoever writes it; those of steps are taken out before anything is written.
+    redactor: Redactor,
+}
+
+impl Followed {
+    fn of(name: String) -> Followed {
+        Followed { name, at: 0, rest: String::new(), redactor: Redactor::default() }
+    }
 }
 
 async fn find(session: &Session, filter: &Filter, files: &mut BTreeMap<PathBuf, Followed>) -> Result<()> {
@@ -169,7 +181,11 @@ async fn find(session: &Session, filter: &Filter, files: &mut BTreeMap<PathBuf, 
             let component = name.split('.').next().unwrap_or(name);
             if filter.components.is_empty() || filter.components.iter().any(|wanted| wanted == component) {
                 let name = name.to_owned();
-                files.entry(path).or_insert(Followed { name, at: 0, rest: String::new() });
+                if let Entry::Vacant(new) = files.entry(path) {
+                    // A new process may have new secrets.
+                    let redactor = session.engine.redactor(&deployment).await?;
+                    new.insert(Followed { redactor, ..Followed::of(name) });
+                }
             }
         }
     }
@@ -180,8 +196,11 @@ async fn find(session: &Session, filter: &Filter, files: &mut BTreeMap<PathBuf, 
 fn last(path: &Path, lines: usize, at: &mut u64) -> String {
     let size = path.metadata().map_or(0, |meta| meta.len());
     *at = size.saturating_sub(BACK);
+    let cut = *at > 0;
     let text = more(path, at);
-    let all: Vec<&str> = text.split_inclusive('\n').collect();
+    // Of a secret in a line that is cut, nobody would know the rest.
+    let whole = if cut { text.split_once('\n').map_or("", |(_, whole)| whole) } else { &text };
+    let all: Vec<&str> = whole.split_inclusive('\n').collect();
     all[all.len().saturating_sub(lines)..].concat()
 }
 
@@ -202,22 +221,34 @@ fn more(path: &Path, at: &mut u64) -> String {
 
 fn show(session: &Session, file: &mut Followed, text: &str) {
     let whole = std::mem::take(&mut file.rest) + text;
+    let (whole, rest) = whole.split_at(whole.rfind('\n').map_or(0, |end| end + 1));
+    rest.clone_into(&mut file.rest);
     let mut page = String::new();
-    for line in whole.split_inclusive('\n') {
-        let Some(line) = line.strip_suffix('\n') else {
-            line.clone_into(&mut file.rest);
-            continue;
-        };
-        let name = session.screen.style.paint(Tone::Dim, format!("{} |", file.name));
-        page.push_str(&format!("{name} {}\n", printable(line)));
-        if session.screen.wants_json() {
-            let data = json!({ "process": file.name, "line": line });
-            session.screen.line(Line::new("log_line", session.host.now(), line, data));
+    for block in blocks(whole) {
+        for line in file.redactor.redact(block).split_terminator('\n') {
+            let name = session.screen.style.paint(Tone::Dim, format!("{} |", file.name));
+            page.push_str(&format!("{name} {}\n", printable(line)));
+            if session.screen.wants_json() {
+                let data = json!({ "process": file.name, "line": line });
+                session.screen.line(Line::new("log_line", session.host.now(), line, data));
+            }
         }
     }
     if !page.is_empty() {
         session.screen.page(&page);
     }
+}
+
+/// Whole lines, in pieces of about [`BLOCK`].
+fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let bytes = rest.as_bytes();
+        let end = bytes.iter().skip(BLOCK).position(|byte| *byte == b'\n');
+        let (block, more) = rest.split_at(end.map_or(rest.len(), |end| BLOCK + end + 1));
+        rest = more;
+        (!block.is_empty()).then_some(block)
+    })
 }
 
 async fn none(session: &Session, filter: &Filter) -> Error {
@@ -250,5 +281,14 @@ mod tests {
         assert_eq!(more(&path, &mut at), "four\n");
         std::fs::write(&path, "anew\n").unwrap();
         assert_eq!(more(&path, &mut at), "anew\n", "a rotated file is read from its beginning");
+    }
+
+    #[test]
+    fn a_long_text_is_looked_through_in_whole_lines() {
+        let text: String = (0..9000).map(|i| format!("line {i}\n")).collect();
+        let parts: Vec<&str> = blocks(&text).collect();
+        assert_eq!((parts.len(), parts.concat() == text), (3, true));
+        assert!(parts.iter().all(|part| part.ends_with('\n')));
+        assert_eq!(blocks("").count(), 0);
     }
 }

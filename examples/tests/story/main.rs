@@ -9,6 +9,7 @@
 )]
 
 mod basics;
+mod canaries;
 mod changes;
 #[cfg(feature = "kubernetes")]
 mod cluster_kills;
