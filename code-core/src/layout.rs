@@ -58,6 +58,11 @@ impl Layout {
         self.0.join("releases").join(digest.to_string())
     }
 
+    /// That a release was removed on purpose, and is not lost.
+    pub fn pruned(&self, digest: Digest) -> PathBuf {
+        self.0.join("releases").join(format!("{digest}.pruned"))
+    }
+
     /// The data of a component.
     pub fn data(&self, deployment: &Deployment, component: &str) -> PathBuf {
         self.0.join("data").join(Layout::slug(deployment)).join(component)

@@ -366,15 +366,15 @@ Examples:
         /// The lock's id, as the error `terraform::lock-held` names it
         id: String,
     },
-    /// [destructive] Remove old releases that no rollback needs; data and what runs stay
+    /// [destructive] Remove old releases and logs that no rollback needs; data, history and what runs stay
     #[command(after_help = "\
 Examples:
   deploy prune --dry-run         what would go, and how much room it takes
   deploy prune --keep 3 --yes    the releases of the last three revisions stay")]
     Prune {
-        /// How many revisions of each deployment stay ready for a rollback
-        #[arg(long, value_name = "REVISIONS", default_value_t = 10)]
-        keep: usize,
+        /// How many revisions of each deployment stay ready for a rollback [default: as code.toml says, else 10]
+        #[arg(long, value_name = "REVISIONS")]
+        keep: Option<u32>,
     },
     /// [read-only] What an error code means, and what to do
     Explain {

@@ -9,6 +9,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use code_core::{Error, ErrorKind, Host};
@@ -27,6 +28,8 @@ pub struct Limit {
     over: CancellationToken,
     /// Held while a run goes on, which ends by itself.
     run: Mutex<()>,
+    /// Whether a run was stopped by it: then its end is all that there is to tell.
+    told: AtomicBool,
 }
 
 impl Limit {
@@ -47,6 +50,9 @@ impl Limit {
     pub async fn passed(&self) -> Error {
         self.over.cancelled().await;
         let _ended = self.run.lock().await;
+        if self.told.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.late()
     }
 
@@ -89,7 +95,10 @@ pub async fn interruptible<T>(
     loop {
         let why = tokio::select! {
             done = &mut work => return Some(done),
-            () = limit.over.cancelled(), if first => "the time is over: ",
+            () = limit.over.cancelled(), if first => {
+                limit.told.store(true, Ordering::SeqCst);
+                "the time is over: "
+            }
             _ = interrupt.recv() => "",
             _ = terminate.recv() => "",
         };

@@ -15,6 +15,7 @@ mod driver;
 mod export;
 mod look;
 mod needed;
+mod old;
 mod parts;
 mod planner;
 mod propose;

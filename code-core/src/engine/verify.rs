@@ -51,12 +51,16 @@ impl Engine {
         Ok(state)
     }
 
-    /// A release that a revision names and that is not there: nobody can go back to that revision.
+    /// A release that a revision names and that is not there, though nobody removed it on purpose: nobody can go back
+    /// to that revision.
     fn missing_release(&self, verifier: &mut Verifier) -> Option<Break> {
         let layout = Layout::new(&*self.parts.state_dir);
         let named: Vec<_> = verifier.releases().collect();
         for (digest, record) in named {
             let dir = layout.release(digest);
+            if !dir.is_dir() && layout.pruned(digest).is_file() {
+                continue;
+            }
             if !dir.is_dir() {
                 return Some(Break {
                     record,

@@ -63,6 +63,9 @@ pub struct Settings {
     /// How OpenTofu and Terraform are run on this machine.
     #[serde(skip_serializing_if = "Terraform::is_empty")]
     pub terraform: Terraform,
+    /// How much of what was is kept.
+    #[serde(skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
     /// Directories of further policies, relative to this file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
@@ -139,6 +142,29 @@ pub struct Terraform {
 impl Terraform {
     fn is_empty(&self) -> bool {
         *self == Terraform::default()
+    }
+}
+
+/// How much of what was is kept, of each deployment. The journal is kept for ever, and so are data and secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// What the steps of so many runs wrote, the newest; 100 by default. Older logs go after a run.
+    #[schemars(range(min = 1))]
+    pub runs: u32,
+    /// So many revisions stay ready for a rollback when `prune` removes releases; 10 by default.
+    pub revisions: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep { runs: 100, revisions: 10 }
+    }
+}
+
+impl Keep {
+    fn is_default(&self) -> bool {
+        *self == Keep::default()
     }
 }
 

@@ -66,6 +66,12 @@ impl Settings {
         if let Some(application) = &self.application {
             name("an application", application, "/application".into())?;
         }
+        if self.keep.runs == 0 {
+            let at = self.origin("/keep/runs").to_string();
+            return Err(Error::new(ErrorKind::Invalid, "settings::value", "keep the logs of no run")
+                .help("write `runs = 1` or more: the log of a failed step says why it failed")
+                .with("at", at));
+        }
         for component in self.components.keys() {
             name("a component", component, format!("/components/{}", super::escape(component)))?;
         }

@@ -17,6 +17,7 @@ mod apply;
 pub mod identity;
 pub mod keeper;
 mod observe;
+mod old;
 mod plan;
 pub mod port;
 pub mod probe;
@@ -31,6 +32,7 @@ use code_core::provider::{
 use code_core::{Ctx, Error, ErrorKind, Provider, Result};
 
 use keeper::{Place, Program};
+pub use old::old_logs;
 #[cfg(feature = "container")]
 pub(crate) use want::{holds_secret, text};
 

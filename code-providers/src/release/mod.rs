@@ -246,6 +246,8 @@ struct Place {
     /// Written last, with what was wanted.
     note: PathBuf,
     lock: PathBuf,
+    /// There where it was removed on purpose: then it is not missed.
+    pruned: PathBuf,
     digest: Digest,
 }
 
@@ -259,7 +261,8 @@ impl Place {
         let name = if built { digest.to_string() } else { format!("{digest}-source") };
         let dir = Layout::new(state_dir).release(digest).with_file_name(&name);
         let beside = |end: &str| dir.with_file_name(format!("{name}.{end}"));
-        Place { note: beside("json"), lock: beside("lock"), dir, digest }
+        let pruned = Layout::new(state_dir).pruned(digest);
+        Place { note: beside("json"), lock: beside("lock"), pruned, dir, digest }
     }
 
     /// The release, where it is complete.

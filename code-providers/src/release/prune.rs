@@ -55,12 +55,17 @@ pub fn unused(state_dir: &Path, needed: impl Fn(&str) -> bool) -> Result<Vec<Sto
 pub fn remove(state_dir: &Path, digest: Digest) -> Result<bool> {
     let place = Place::of(state_dir, digest, true);
     let error = |error| failed("remove a release", &place.dir, error);
+    if !place.dir.exists() && !place.note.exists() {
+        return Ok(true);
+    }
     let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&place.lock);
     let lock = lock.map_err(error)?;
     if lock.try_lock().is_err() || runs_from(&place.dir) {
         return Ok(false);
     }
-    // First what says that it is complete: half of a release is none.
+    // First that it goes on purpose, so that a crash leaves nothing that is missed; then what says that it is
+    // complete: half of a release is none.
+    fs::write(&place.pruned, "").map_err(error)?;
     for gone in [fs::remove_file(&place.note), fs::remove_dir_all(&place.dir)] {
         match gone {
             Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(error(why)),
@@ -127,7 +132,7 @@ mod tests {
         assert!(!remove(state.path(), digests[2]).unwrap() && making.note.exists());
         assert!(remove(state.path(), digests[1]).unwrap());
         let gone = Place::of(state.path(), digests[1], true);
-        assert!(!gone.dir.exists() && !gone.note.exists());
+        assert!(!gone.dir.exists() && !gone.note.exists() && gone.pruned.exists());
         assert!(remove(state.path(), digests[1]).unwrap(), "twice is no mistake");
         assert_eq!(unused(state.path(), needed).unwrap().len(), 1);
         assert_eq!(unused(&state.path().join("none"), needed).unwrap(), []);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::flow::consent::{self, Consent};
-use crate::flow::{ended, git, last, resume};
+use crate::flow::{ended, git, last, prune, resume};
 use crate::interrupt::interruptible;
 use crate::json::{self, Line};
 use crate::progress::{Board, Watch};
@@ -287,7 +287,11 @@ pub async fn watched(
     let finished = interruptible(&session.screen, &session.limit, cancel, work).await;
     watch.end();
     match finished {
-        Some(Ok(finished)) => ended::tell(session, &finished, time::between(started, session.host.now())),
+        Some(Ok(finished)) => {
+            let exit = ended::tell(session, &finished, time::between(started, session.host.now()));
+            prune::after_a_run(session, &finished).await;
+            exit
+        }
         Some(Err(error)) => Err(session.limit.error(error)),
         None => {
             let text = format!("stopped in the middle; go on with: {}", session.called.command("resume"));

@@ -82,6 +82,7 @@ fn answers(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     let number = || json!({ "type": "number" });
     let mut error = of.schema::<Error>();
     error = json!({ "allOf": [error, object(&[("exit", number()), ("url", text())], &[])] });
+    let log = object(&[("path", text()), ("bytes", number())], &[]);
     let release = object(&[("digest", of.schema::<Digest>()), ("bytes", number())], &[]);
     let finished = object(
         &[
@@ -147,7 +148,18 @@ fn answers(generator: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ),
         ("explain", json!({ "anyOf": [object(&[("code", text()), ("page", text())], &[]), list(text())] })),
         ("commands", list(object(&[("name", text()), ("label", text()), ("about", text())], &[]))),
-        ("prune", object(&[("found", list(release.clone())), ("removed", list(release))], &[])),
+        (
+            "prune",
+            object(
+                &[
+                    ("found", list(release.clone())),
+                    ("removed", list(release)),
+                    ("logs", list(log.clone())),
+                    ("removed_logs", list(log)),
+                ],
+                &["logs", "removed_logs"],
+            ),
+        ),
         ("log_line", object(&[("process", text()), ("line", text())], &[])),
     ]
 }

@@ -168,6 +168,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         is::<code_nlp::settings::Budget>(),
         is::<code_nlp::settings::Environment>(),
         is::<code_nlp::settings::Health>(),
+        is::<code_nlp::settings::Keep>(),
         is::<code_nlp::settings::Replicas>(),
         is::<code_nlp::settings::Settings>(),
         is::<code_nlp::settings::Terraform>(),

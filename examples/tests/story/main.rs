@@ -22,6 +22,7 @@ mod engines;
 mod exits;
 mod exports;
 mod failing;
+mod first_output;
 mod gate;
 mod git;
 mod journal;

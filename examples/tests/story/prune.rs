@@ -36,6 +36,10 @@ fn old_releases_go_and_what_a_rollback_needs_stays() {
     let pruned = world.ok(&["prune", "--keep", "2", "--yes"]);
     assert!(pruned.out.contains("removed 1 releases"), "{pruned}");
     assert_eq!(releases(&world), 2);
+    let log = |name: &str| world.state().join("logs/shop@staging").join(name).exists();
+    assert!(!log("web.r1.0.log") && log("web.r2.0.log") && log("web.r3.0.log"), "{pruned}");
+    // What went on purpose is not missed: everything that is recorded still follows.
+    world.ok(&["verify"]);
 
     // The one before is still there to go back to, though the project has changed.
     world.ok(&["rollback", "--yes", "-q"]);
@@ -48,6 +52,7 @@ fn old_releases_go_and_what_a_rollback_needs_stays() {
     assert!(http(&url, "GET", "/", "").1.starts_with("two"));
     world.ok(&["status"]);
     assert_eq!(world.processes(), running);
+    assert!(world.ok(&["logs", "web"]).out.contains("web."), "what runs can still be read");
     world.ok(&["restart", "--yes", "-q"]);
     assert!(http(&url, "GET", "/", "").1.starts_with("two"));
 
@@ -64,4 +69,45 @@ fn old_releases_go_and_what_a_rollback_needs_stays() {
     assert_eq!(releases(&world), 1);
     world.ok(&["prune", "--keep", "0", "--yes"]);
     assert_eq!(releases(&world), 0);
+}
+
+#[test]
+fn the_logs_of_old_runs_go_by_themselves_and_nothing_else_does() {
+    let world = World::new();
+    let settings = std::fs::read_to_string(world.project().join("code.toml")).unwrap();
+    world.write("code.toml", &format!("{settings}[keep]\nruns = 2\n"));
+    let logs = world.state().join("logs/shop@staging");
+    // What a tool wrote in a run; `elsewhere` is no run's.
+    let wrote = |name: &str| world.write(&format!(".code/logs/shop@staging/{name}/step-0.1.log"), "written");
+    let there = || -> Vec<String> {
+        let entries = std::fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap());
+        let dirs = entries.filter(|entry| entry.path().is_dir());
+        let mut names: Vec<String> = dirs.map(|dir| dir.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    world.ok(&["Deploy a web app with a SQLite database to staging", "--yes", "-q"]);
+    ["run-1", "elsewhere", "run-9"].iter().for_each(|name| drop(wrote(name)));
+    world.ok(&["scale the web app to 2 in staging", "--yes", "-q"]);
+    wrote("run-2");
+    assert!(world.ok(&["prune"]).out.contains("nothing to remove"));
+    assert_eq!(there(), ["elsewhere", "run-1", "run-2", "run-9"]);
+    let before = world.ok(&["history"]).out;
+
+    world.ok(&["scale the web app to 3 in staging", "--yes", "-q"]);
+    assert_eq!(there(), ["elsewhere", "run-2", "run-9"], "the last two stay, and what is no old run");
+    // The journal keeps all of it, from its beginning.
+    assert!(world.ok(&["history"]).out.starts_with(before.lines().next().unwrap()));
+    assert!(world.ok(&["replay", "1"]).out.contains("web/endpoint done"));
+    world.ok(&["verify"]);
+    world.ok(&["rollback", "--to", "1", "--yes", "-q"]);
+
+    // `prune` finds what a run could not take away, and a limit of none is no limit.
+    wrote("run-1");
+    assert!(world.ok(&["prune", "--dry-run"]).out.contains("1 old logs"));
+    let pruned = world.ok(&["prune", "--yes"]);
+    assert!(pruned.out.contains("removed 1 old logs"), "{pruned}");
+    assert!(!logs.join("run-1").exists() && logs.join("elsewhere").exists());
+    world.write("code.toml", &format!("{settings}[keep]\nruns = 0\n"));
+    world.fails(&["status"], 2, "error[settings::value]");
 }

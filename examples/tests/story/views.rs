@@ -7,11 +7,17 @@ use crate::world::World;
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 
-/// The steps that were told to be done, whatever stands around them.
-fn done(shown: &str) -> BTreeSet<String> {
-    // A sequence that moves the cursor ends a line too, and so do the blanks before a bar.
-    let lines = shown.split(['\n', '\r', '\x1b']).filter(|line| line.contains(" done: "));
-    lines.filter_map(|line| Some(line.split_once(" s] ")?.1.split("  ").next()?.trim().to_owned())).collect()
+/// What was told of steps, each with what became of it: `web/release done`, `web/process.r1.0 failed`.
+fn facts(shown: &str) -> BTreeSet<(String, String)> {
+    // A sequence that moves the cursor ends a line too.
+    let lines = shown.split(['\n', '\r', '\x1b']);
+    let told = lines.filter_map(|line| {
+        let mut words = line.split_once(" s] ")?.1.split_whitespace();
+        let step = words.next().filter(|word| word.contains('/'))?;
+        Some((step.to_owned(), words.next()?.trim_end_matches(':').to_owned()))
+    });
+    // A bar says that a step was begun, for as long as it goes on.
+    told.filter(|(_, state)| state != "started").collect()
 }
 
 /// What a terminal shows of a deployment of its own.
@@ -28,17 +34,36 @@ fn deployed(args: &[&str], env: &[(&str, &str)]) -> String {
 #[test]
 fn bars_and_lines_tell_the_same_and_nobody_but_a_person_gets_bars() {
     let plain = World::new().ok(&[SENTENCE, "--yes"]);
-    let facts = done(&plain.err);
-    assert!(facts.len() == 4, "{plain}");
+    let told = facts(&plain.err);
+    assert!(told.len() == 4 && told.iter().all(|(_, state)| state == "done"), "{plain}");
+    // A line for the run's beginning, its end and its commit, and for each step two.
+    assert!(plain.err.lines().count() <= 3 + 2 * told.len(), "{plain}");
     let moves = |shown: &str| shown.contains("\x1b[");
     let bars = deployed(&[], &[]);
-    assert!(moves(&bars) && done(&bars) == facts, "{bars}");
+    assert!(moves(&bars) && facts(&bars) == told, "{bars}");
     for sign in ["CI", "AI_AGENT"] {
         let lines = deployed(&[], &[(sign, "1")]);
-        assert!(!moves(&lines) && done(&lines) == facts, "{sign}: {lines}");
+        assert!(!moves(&lines) && facts(&lines) == told, "{sign}: {lines}");
     }
     // An option that is given wins.
     assert!(moves(&deployed(&["--progress", "tty"], &[("CI", "1")])));
+}
+
+#[test]
+fn bars_and_lines_tell_the_same_of_what_fails_and_is_taken_back() {
+    let failing = || {
+        let world = World::new();
+        world.write("Procfile", "web: exit 3\n");
+        world
+    };
+    let (world, other) = (failing(), failing());
+    let line = ["Deploy a web app with a SQLite database to staging", "--yes", "--color", "never"];
+    let mut terminal = Terminal::of(world.command(&line), 40);
+    assert_eq!(terminal.ends().code(), Some(5), "{}", terminal.shown());
+    let bars = terminal.shown_whole();
+    let plain = other.fails(&line, 5, "taken back");
+    assert_eq!(facts(&bars), facts(&plain.err), "{bars}\n{plain}");
+    assert!(facts(&bars).iter().any(|(_, state)| state == "failed"), "{plain}");
 }
 
 #[test]
