@@ -47,7 +47,9 @@ pub(super) async fn check(ctx: &Ctx, place: &Place, change: &Change, code: &'sta
         let (state_dir, at) = (ctx.state_dir().to_owned(), place.clone());
         let look = tokio::task::spawn_blocking(move || listener(&state_dir, &at, number));
         let found = look.await.map_err(|error| {
-            Error::new(ErrorKind::Bug, "process::proc", "look at who listens on a port").because(error)
+            Error::new(ErrorKind::Bug, "process::proc", "look at who listens on a port")
+                .help("run the same command again, and report it where that fails too")
+                .because(error)
         })?;
         match found? {
             Listener::Nobody => return Ok(()),
