@@ -87,7 +87,8 @@ impl Ground {
 /// Runs the bare tool to its end.
 fn bare(program: &Path, dir: &Path, args: &[&str]) {
     let mut command = Command::new(program);
-    command.args(args).current_dir(dir).stdout(Stdio::null()).env("CHECKPOINT_DISABLE", "1");
+    command.args(args).current_dir(dir).stdout(Stdio::null());
+    command.env("CHECKPOINT_DISABLE", "1").env_remove("TF_CLI_CONFIG_FILE");
     assert!(command.status().unwrap().success(), "{args:?}");
 }
 

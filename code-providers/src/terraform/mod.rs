@@ -97,14 +97,14 @@ impl Terraform {
         }
     }
 
-    /// The tool of this flavour; it is asked for its version once.
+    /// The tool of this flavour; its version is asked for once, or read where it was kept.
     async fn tool(&self, ctx: &Ctx, flavour: Flavour) -> Result<Tool> {
         let program = ctx.host().which(flavour.program()).ok_or_else(|| error::missing(flavour))?;
         let known = self.tools.lock().unwrap_or_else(PoisonError::into_inner).get(&program).cloned();
         if let Some(tool) = known {
             return Ok(tool);
         }
-        let tool = Tool::find(ctx, flavour).await?;
+        let tool = Tool::again(ctx, flavour, program.clone()).await?;
         self.tools.lock().unwrap_or_else(PoisonError::into_inner).insert(program, tool.clone());
         Ok(tool)
     }

@@ -6,16 +6,20 @@
 //!   └── each line of the machine-readable UI ──▶ diagnostics, progress
 //! ```
 
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use code_core::host::{Command, Output};
-use code_core::{Ctx, Result};
+use code_core::{Ctx, Digest, Layout, Result};
 
 use super::config::{Flavour, Root, Settings, Variable};
 use super::error::{self, Call};
 use super::parse::{self, Diagnostic, Message};
+use super::place::{private_dir, private_file};
 
 /// The oldest versions that also make a root ready in JSON.
 const OLDEST: [(Flavour, (u32, u32)); 2] = [(Flavour::OpenTofu, (1, 8)), (Flavour::Terraform, (1, 9))];
@@ -81,10 +85,40 @@ impl Tool {
         Ok(Tool { flavour, program, version })
     }
 
+    /// The same, without asking the program, where it was asked before and is the same file still.
+    ///
+    /// # Errors
+    /// As [`Tool::find`].
+    pub(super) async fn again(ctx: &Ctx, flavour: Flavour, program: PathBuf) -> Result<Tool> {
+        let cache = Layout::new(ctx.state_dir()).cache("terraform");
+        let Some(file) = kept_version(&cache, &program) else { return Tool::find(ctx, flavour).await };
+        // What was cut off has no end of its line.
+        if let Some(version) =
+            fs::read_to_string(&file).ok().and_then(|text| Some(text.strip_suffix('\n')?.to_owned()))
+        {
+            return Ok(Tool { flavour, program, version });
+        }
+        let tool = Tool::find(ctx, flavour).await?;
+        private_dir(&cache)?;
+        // What cannot be kept is asked for again.
+        let _ = private_file(&file, &format!("{}\n", tool.version));
+        Ok(tool)
+    }
+
     /// Its name and version, for people.
     pub(super) fn shown(&self) -> String {
         format!("{} {}", self.flavour.name(), self.version)
     }
+}
+
+/// Where the version of a program is kept, by what its file is; `None` for a script, which may call another one
+/// tomorrow.
+fn kept_version(cache: &Path, program: &Path) -> Option<PathBuf> {
+    let mut magic = [0; 4];
+    fs::File::open(program).ok()?.read_exact(&mut magic).ok()?;
+    let meta = fs::metadata(program).ok().filter(|_| magic == *b"\x7fELF")?;
+    let of = (program, meta.len(), meta.ino(), meta.mtime(), meta.mtime_nsec());
+    Some(cache.join(format!("version-{}", Digest::of_json(&of).short())))
 }
 
 /// A tool in a directory with the files of a root.
