@@ -165,7 +165,10 @@ fn joined() -> Option<Cluster> {
 /// Where tools lie that take long to build: outside of the checkout, in a folder for each version.
 pub fn cache() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("code-ci")
+    std::env::var_os("XDG_CACHE_HOME")
+        .filter(|dir| !dir.is_empty())
+        .map_or_else(home, PathBuf::from)
+        .join("code-ci")
 }
 
 /// The program of a name in the cache or on the machine.
