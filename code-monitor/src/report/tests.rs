@@ -112,7 +112,11 @@ fn what_a_picture_shows_is_said_in_words() {
         assert!(table.contains(mark), "{mark}");
     }
     // Every picture has a name, and every heading a section that it labels.
-    assert_eq!(html.matches("role=\"img\"").count(), 2);
+    let pictures: Vec<_> = html.split("role=\"img\" aria-labelledby=\"").skip(1).collect();
+    assert_eq!((pictures.len(), html.matches("role=\"img\"").count()), (3, 3), "the timeline for two widths");
+    for name in pictures.iter().map(|picture| picture.split_once('"').unwrap().0) {
+        assert_eq!(html.matches(&format!("<title id=\"{name}\">")).count(), 1, "{name}");
+    }
     assert_eq!(html.matches("<h2 id=\"").count(), html.matches("<section aria-labelledby=\"").count());
 }
 

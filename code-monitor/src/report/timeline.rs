@@ -10,6 +10,9 @@
 //! │ db/server                                     ░░░░░ 1.1 s     │
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
+//!
+//! It is drawn twice, for a wide page and for a narrow one, where the names stand above their bars; the page shows the
+//! one that it has room for.
 
 use jiff::Timestamp;
 
@@ -18,13 +21,32 @@ use super::scale::{Scale, px};
 use super::story::{Attempt, End, Story, millis};
 use super::waits::{For, Wait};
 
-/// Sizes in pixels: the column of names, the chart, the room behind it for a duration, a row, the axis.
-const NAMES: f64 = 210.0;
-const CHART: f64 = 700.0;
-const BEHIND: f64 = 90.0;
-const ROW: f64 = 26.0;
+/// The heights of the axis and of a bar, and the room behind the chart for a duration, in pixels.
 const AXIS: f64 = 24.0;
 const BAR: f64 = 14.0;
+const BEHIND: f64 = 90.0;
+
+/// How a page has room for it, in pixels.
+#[derive(Debug)]
+struct Size {
+    class: &'static str,
+    /// Where the chart begins, and how wide it is.
+    left: f64,
+    chart: f64,
+    /// How high a row is, how far below its top the bar lies, and how far above the bar the name.
+    row: f64,
+    bar: f64,
+    name: f64,
+    /// How many characters of a name there is room for.
+    letters: usize,
+}
+
+/// The names in a column of their own.
+const WIDE: Size =
+    Size { class: "broad", left: 210.0, chart: 700.0, row: 26.0, bar: 6.0, name: 0.0, letters: 26 };
+/// The names above the bars; the duration of the last bar fits on 500 pixels, too.
+const NARROW: Size =
+    Size { class: "narrow", left: 12.0, chart: 320.0, row: 44.0, bar: 24.0, name: 19.0, letters: 44 };
 
 /// A row of the timeline.
 #[derive(Debug, PartialEq)]
@@ -43,17 +65,22 @@ pub(super) fn draw(html: &mut Html, story: &Story<'_>) -> bool {
     if rows.is_empty() {
         return false;
     }
-    let scale = Scale::new(story, NAMES, CHART);
-    let height = AXIS + ROW * rows.len() as f64 + 6.0;
-    let width = NAMES + CHART + BEHIND;
+    [WIDE, NARROW].iter().for_each(|size| chart(html, story, &rows, size));
+    true
+}
+
+fn chart(html: &mut Html, story: &Story<'_>, rows: &[Row<'_>], size: &Size) {
+    let scale = Scale::new(story, size.left, size.chart);
+    let height = AXIS + size.row * rows.len() as f64 + 6.0;
+    let width = size.left + size.chart + BEHIND;
     html.put(
-        "<svg class=\"timeline\" role=\"img\" aria-labelledby=\"timeline-title\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\">\
-         <title id=\"timeline-title\">When each step ran and what it waited for; the tables below say the same in words.</title>",
-        &[&width, &height, &width, &height],
+        "<svg class=\"timeline {}\" role=\"img\" aria-labelledby=\"timeline-{}\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\">\
+         <title id=\"timeline-{}\">When each step ran and what it waited for; the tables below say the same in words.</title>",
+        &[&size.class, &size.class, &width, &height, &width, &height, &size.class],
     );
-    let place = |row: usize| AXIS + ROW * row as f64 + (ROW - BAR) / 2.0;
+    let place = |row: usize| AXIS + size.row * row as f64 + size.bar;
     if let Some(first) = rows.iter().position(|row| *row == Row::Undo) {
-        let top = AXIS + ROW * first as f64;
+        let top = AXIS + size.row * first as f64;
         html.put(
             "<rect class=\"band\" x=\"1\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"6\"/>",
             &[&top, &(width - 2.0), &(height - top - 1.0)],
@@ -71,7 +98,7 @@ pub(super) fn draw(html: &mut Html, story: &Story<'_>) -> bool {
             Row::Lane(who) => {
                 html.put(
                     "<g><text x=\"22\" y=\"{}\" class=\"name\">{}</text>",
-                    &[&(y + 11.0), &cut(who, 26)],
+                    &[&(y - size.name + 11.0), &cut(who, size.letters)],
                 );
                 let ours = story.waits.iter().filter(|wait| is_lane(wait) && wait.who == who);
                 ours.for_each(|wait| hatch(html, story, wait, &scale, y));
@@ -86,7 +113,7 @@ pub(super) fn draw(html: &mut Html, story: &Story<'_>) -> bool {
             Row::Step { step, undo } => {
                 let critical = if story.critical[step] && !undo { " critical" } else { "" };
                 html.put("<g class=\"row{}\">", &[&critical]);
-                name(html, story, step, undo, y);
+                name(html, story, step, undo, y - size.name, size.letters);
                 if !undo {
                     waited_for_place(html, story, step, &scale, y);
                 }
@@ -99,7 +126,6 @@ pub(super) fn draw(html: &mut Html, story: &Story<'_>) -> bool {
         }
     }
     html.raw("</svg>");
-    true
 }
 
 /// What held up the run and providers; the steps that were begun, in the order in which they were; and those
@@ -137,12 +163,12 @@ fn is_lane(wait: &Wait) -> bool {
     !matches!(wait.what, For::Attempt { .. } | For::Approval)
 }
 
-fn name(html: &mut Html, story: &Story<'_>, step: usize, undo: bool, y: f64) {
+fn name(html: &mut Html, story: &Story<'_>, step: usize, undo: bool, y: f64, letters: usize) {
     let address = story.run.plan.steps.get(step).map_or("", |step| step.address().as_str());
     // The way forward keeps its own end: what became of it later stands in the band of the undo.
     let class = if undo { story.mark(step) } else { story.forward(step) }.class();
     html.put("<use href=\"#i-{}\" x=\"0\" y=\"{}\" width=\"16\" height=\"16\"/>", &[&class, &(y - 1.0)]);
-    html.put("<text x=\"22\" y=\"{}\" class=\"name\">{}</text>", &[&(y + 11.0), &cut(address, 26)]);
+    html.put("<text x=\"22\" y=\"{}\" class=\"name\">{}</text>", &[&(y + 11.0), &cut(address, letters)]);
 }
 
 /// A wait as a bar with its pattern, and how long it was where there is room.
