@@ -60,13 +60,16 @@ fn each_request_of_the_corpus_has_its_line() {
 #[test]
 fn a_bad_line_is_told_and_the_stream_goes_on() {
     let mut input = Vec::new();
-    let bad: [(&[u8], Value, &str); 6] = [
+    let (deep, long) = ("[".repeat(100_000), "x".repeat(3 << 20));
+    let bad: [(&[u8], Value, &str); 8] = [
         (b"rubbish", Value::Null, "not JSON"),
         (b"[1]", Value::Null, "not a JSON object"),
         (b"{\"request\": \"restart it\"}", Value::Null, "no \"id\""),
         (b"{\"id\": \"x\"}", json!("x"), "no \"request\""),
         (b"{\"id\": 7, \"request\": []}", json!(7), "not a string"),
         (b"{\"id\": 8, \"request\": \"\xff\"}", Value::Null, "not JSON"),
+        (deep.as_bytes(), Value::Null, "not JSON"),
+        (long.as_bytes(), Value::Null, "longer than"),
     ];
     for (line, _, _) in &bad {
         input.extend([*line, b"\n{\"id\": \"good\", \"request\": \"status of production\"}\n\n"].concat());
