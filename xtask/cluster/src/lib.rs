@@ -305,6 +305,8 @@ fn bring_up(dir: &Path) -> Result<String, String> {
     .map(String::from);
     let mut manager = common.to_vec();
     manager.extend(["--service-account-private-key-file=sa.key".into(), "--root-ca-file=ca.crt".into()]);
+    // A busy machine may be late with a lease, too.
+    manager.push("--node-monitor-grace-period=10m".into());
     spawn(dir, "kube-controller-manager", &manager)?;
     spawn(dir, "kube-scheduler", &common)?;
     spawn(
@@ -314,6 +316,9 @@ fn bring_up(dir: &Path) -> Result<String, String> {
             "--config=stages.yaml".into(),
             "--kubeconfig=kubeconfig".into(),
             "--manage-all-nodes=true".into(),
+            // Without a lease of its own a node counts as gone after 50 seconds, and its pods are never ready again:
+            // no kubelet says so.
+            "--node-lease-duration-seconds=40".into(),
             format!("--server-address=127.0.0.1:{kwok}"),
         ],
     )?;
