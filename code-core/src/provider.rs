@@ -538,15 +538,18 @@ impl ReadOnly {
     /// Those of the provider.
     pub(crate) async fn left(&self, ctx: &Ctx, was: &Resource, last: Option<&Live>) -> Result<Observed> {
         let gone = was.gone();
-        let seen = self.observe(ctx, &gone, last).await?;
-        if seen != Observed::Absent || last.is_some() || was.want.is_none() {
-            return Ok(seen);
+        if last.is_some() || was.want.is_none() {
+            return self.observe(ctx, &gone, last).await;
         }
+        // The last look is for what is gone: it is the evidence.
         match self.observe(ctx, was, None).await {
             Ok(Observed::Present(live)) => self.observe(ctx, &gone, Some(&live)).await,
-            Ok(Observed::Unknown(why)) => Ok(Observed::Unknown(why)),
+            Ok(Observed::Unknown(why)) => match self.observe(ctx, &gone, None).await? {
+                Observed::Absent => Ok(Observed::Unknown(why)),
+                seen => Ok(seen),
+            },
             // As it was wanted it cannot even be looked for: it was never made.
-            Ok(Observed::Absent | Observed::NotYet(_)) | Err(_) => Ok(Observed::Absent),
+            Ok(Observed::Absent | Observed::NotYet(_)) | Err(_) => self.observe(ctx, &gone, None).await,
         }
     }
 
