@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use code_core::provider::{Action, Change, Live, Observed, Resource};
-use code_core::{Ctx, Digest, Error, Expr, Progress, Result, Want, kill};
+use code_core::{Ctx, Digest, Error, Expr, Progress, Result, Want};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -130,7 +130,6 @@ async fn pull(api: Api<'_>, reference: &str, tag: &str) -> Result<()> {
         let mut layers = Layers::default();
         let pulled = api
             .stream(&format!("/images/create?{from}"), super::api::Upload::Empty, |line| {
-                kill::point("container.pull");
                 layers.take(api.ctx, told(&line), |said| error::pull(reference, said))
             })
             .await;
@@ -181,7 +180,6 @@ async fn build(api: Api<'_>, image: &Image, tag: &str, me: &Identity, want: &Wan
     let mut layers = Layers::default();
     let built = api
         .stream(&format!("/build?{}", query(&values)), upload, |line| {
-            kill::point("container.build");
             layers.take(api.ctx, told(&line), error::build)
         })
         .await;

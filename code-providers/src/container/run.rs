@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use code_core::provider::{Action, Change, Live};
-use code_core::{Ctx, Error, Result, Want, kill};
+use code_core::{Ctx, Error, Result, Want};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -70,9 +70,7 @@ async fn once(api: Api<'_>, change: &Change) -> Result<()> {
     for nth in 0..PORTS {
         let host_port = host_port(&me, &wanted, nth)?;
         let id = create(api, &me, &want, &wanted, host_port).await?;
-        kill::point("container.created");
         let started = start(api, &id, host_port).await;
-        kill::point("container.started");
         let run = match started {
             Ok(()) => well(api, &id, &me.name, &wanted).await,
             Err(error) => Err(error),
