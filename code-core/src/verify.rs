@@ -139,6 +139,30 @@ struct Open {
 struct Step {
     phase: Phase,
     attempts: u32,
+    /// Whether a person left it out.
+    left_out: bool,
+}
+
+impl Open {
+    /// What was stopped begins again where it stopped; what a person left out stays so.
+    fn again(mut self) -> Open {
+        for step in self.forward.iter_mut().chain(&mut self.back) {
+            step.again();
+            if step.phase == Phase::Skipped && !step.left_out {
+                step.phase = Phase::Waiting;
+            }
+        }
+        self
+    }
+}
+
+impl Step {
+    /// What failed for good is tried again.
+    fn again(&mut self) {
+        if self.phase == Phase::Failed {
+            self.phase = Phase::Retrying;
+        }
+    }
 }
 
 impl Verifier {
@@ -169,7 +193,7 @@ impl Verifier {
             Body::RunStarted { run, plan, .. } => self.begun(at, *run, *plan)?,
             Body::RunResumed { run, .. } => {
                 if self.run.is_none() {
-                    self.run = self.stopped.take();
+                    self.run = self.stopped.take().map(Open::again);
                 }
                 self.open(at, *run)?;
                 self.hold(Link::Run);
@@ -397,13 +421,9 @@ impl Verifier {
             Decision::Skip { step } => {
                 let now = self.step(at, run, step, false)?;
                 at.holds(now.phase == Phase::Failed, step, "a step that failed", now.phase)?;
-                now.phase = Phase::Skipped;
+                (now.phase, now.left_out) = (Phase::Skipped, true);
             }
-            Decision::Retry => {
-                for step in open.forward.iter_mut().filter(|step| step.phase == Phase::Failed) {
-                    step.phase = Phase::Retrying;
-                }
-            }
+            Decision::Retry => open.forward.iter_mut().for_each(Step::again),
             Decision::RollBack | Decision::Abort => {}
         }
         self.hold(Link::Run);
@@ -431,7 +451,7 @@ impl Verifier {
             )?;
         }
         let now = self.step(at, run, step, undo)?;
-        *now = Step { phase: Phase::Started, attempts: attempt };
+        (now.phase, now.attempts) = (Phase::Started, attempt);
         Ok(())
     }
 

@@ -586,6 +586,26 @@ async fn a_provider_that_answers_after_its_rest_is_asked_again() {
     }
 }
 
+#[tokio::test]
+async fn a_provider_that_is_left_alone_breaks_no_chain_of_a_run_that_was_stopped() {
+    let bench = Bench::new();
+    bench.world.fail(&at("left/part.0"), Fault::Transient, 9);
+    let engine = bench.engine_with(|builder| {
+        let breaker = BreakerPolicy { failures: 1, ..BreakerPolicy::default() };
+        builder.breaker(breaker).parallel(1)
+    });
+    let planned =
+        engine.plan(&Proposal::of(pair(), Origins::new()).unwrap(), &BTreeSet::new()).await.unwrap();
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let stopped = engine.apply(&planned, bench.approve(&planned), &cancel).await.unwrap();
+    assert_eq!(stopped.outcome, Outcome::Cancelled);
+    // Its steps were left out when it was stopped; now one of them fails without an attempt.
+    let done = engine.resume(&name(), &CancellationToken::new()).await.unwrap().unwrap();
+    assert_eq!(done.error.as_ref().map(Error::code), Some("provider::breaker-open"));
+    nothing_twice(&bench, &BTreeMap::new(), "resumed");
+}
+
 /// What somebody does to the clock: nothing, a year ahead, a year back.
 const CLOCK: [fn(&MemoryHost); 3] = {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
