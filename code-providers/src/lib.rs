@@ -2,6 +2,8 @@
 
 #[cfg(feature = "container")]
 pub mod container;
+#[cfg(any(feature = "container", feature = "process"))]
+mod difference;
 #[cfg(feature = "git")]
 pub mod git;
 #[cfg(any(feature = "container", feature = "postgres", feature = "sqlite"))]

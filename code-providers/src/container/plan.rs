@@ -1,12 +1,11 @@
 //! What has to change: pure, from what is wanted and what is there.
 
-use std::collections::BTreeSet;
-
 use code_core::provider::{Action, Change, Effects, Live, Observed, Promise, Resource, Reversal};
 use code_core::{Result, Want};
 
 use super::config::{self, Container, Image, Publish};
 use super::{CONTAINER, IMAGE, NETWORK, error};
+use crate::difference::{differences, first, gone_already, promise, says, why};
 use crate::keep;
 
 /// What changes while a container runs.
@@ -44,7 +43,7 @@ fn container(resource: &Resource, live: Option<&Live>) -> Result<Change> {
     let changed = differences(wanted, &live.was);
     let another = changed.iter().any(|name| !IN_PLACE.contains(&name.as_str()));
     let runs = live.outputs.contains_key("pid");
-    let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
+    let why = why(&changed, &live.drift);
     if another || (runs && !live.drift.is_empty()) {
         let effects = Effects::one(Action::Replace, format!("container {}", short(&live.id)));
         let change = Change::from_live(Action::Replace, resource, live, effects).why(why);
@@ -73,7 +72,7 @@ fn image(resource: &Resource, live: Option<&Live>) -> Result<Change> {
     if changed.is_empty() && live.drift.is_empty() {
         return Ok(Change::keep(resource, live));
     }
-    let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
+    let why = why(&changed, &live.drift);
     let effects = Effects::one(Action::Replace, format!("image {}", live.id));
     Ok(outputs(Change::from_live(Action::Replace, resource, live, effects).why(why)))
 }
@@ -133,14 +132,7 @@ fn if_known<T>(read: Result<T>) -> Result<Option<T>> {
 }
 
 fn gone(resource: &Resource, live: Option<&Live>, what: &str) -> Change {
-    let Some(live) = live else {
-        let nothing = Change::create(resource, Effects::none());
-        return Change {
-            action: Action::Keep,
-            reversal: Reversal::Reversible(Box::new(resource.clone())),
-            ..nothing
-        };
-    };
+    let Some(live) = live else { return gone_already(resource) };
     let effects = Effects::one(Action::Delete, format!("{what} {}", short(&live.id)));
     let change = Change::from_live(Action::Delete, resource, live, effects).why("no longer wanted");
     if what == "container" { compensable(change, live) } else { change }
@@ -154,33 +146,12 @@ fn compensable(change: Change, live: &Live) -> Change {
 
 /// With the outputs of these names, known as far as they stay, and those that the resource names itself.
 fn outputs<const N: usize>(change: Change, wanted: &Want, names: [&str; N], stays: Option<&Live>) -> Change {
-    let promised = names.into_iter().fold(change, |change, name| {
-        let known = stays.and_then(|live| live.outputs.get(name));
-        change.output(name, known.map_or(Promise::Later, |value| Promise::Stays(value.clone())))
-    });
+    let promised = names.into_iter().fold(change, |change, name| change.output(name, promise(name, stays)));
     let named = wanted.group("output");
     named.into_iter().fold(promised, |change, (name, value)| {
         let promise = if value.is_bound() { Promise::Stays(value.clone()) } else { Promise::Later };
         change.output(name, promise)
     })
-}
-
-fn differences(wanted: &Want, was: &Want) -> BTreeSet<String> {
-    let names = wanted.0.keys().chain(was.0.keys());
-    names.filter(|name| wanted.get(name) != was.get(name)).cloned().collect()
-}
-
-/// One reason is enough; a status shows all drift beside it.
-fn first(drift: &[String]) -> String {
-    drift.first().cloned().unwrap_or_default()
-}
-
-fn says(changed: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = changed.iter().map(String::as_str).collect();
-    match names.len() {
-        0..=4 => format!("{} changed", names.join(", ")),
-        more => format!("{} and {} more changed", names[..3].join(", "), more - 3),
-    }
 }
 
 /// An id as the engines show it to people.

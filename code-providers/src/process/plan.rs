@@ -1,13 +1,12 @@
 //! What has to change: pure, from what is wanted and what is there.
 
-use std::collections::BTreeSet;
-
 use code_core::provider::{Action, Change, Effects, Live, Observed, Promise, Resource, Reversal};
-use code_core::{Error, ErrorKind, Expr, Result, Want};
+use code_core::{Error, ErrorKind, Expr, Result};
 
 use super::keeper::PortWish;
 use super::observe::UNWATCHED;
 use super::want;
+use crate::difference::{differences, first, gone_already, promise, says, why};
 
 /// What changes without another process.
 const IN_PLACE: [&str; 7] =
@@ -41,7 +40,7 @@ pub(super) fn process(resource: &Resource, observed: &Observed) -> Result<Change
     if !changed.is_empty() || !live.drift.is_empty() {
         let effects = Effects::one(Action::Update, format!("process {}", live.id));
         let change = Change::from_live(Action::Update, resource, live, effects);
-        let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
+        let why = why(&changed, &live.drift);
         return Ok(outputs(change, wish, Some(live)).why(why));
     }
     Ok(Change::keep(resource, live))
@@ -64,7 +63,7 @@ pub(super) fn route(resource: &Resource, observed: &Observed) -> Result<Change> 
             if changed.is_empty() && live.drift.is_empty() {
                 return Ok(Change::keep(resource, live));
             }
-            let why = if changed.is_empty() { first(&live.drift) } else { says(&changed) };
+            let why = why(&changed, &live.drift);
             Change::from_live(Action::Update, resource, live, Effects::one(Action::Update, effect)).why(why)
         }
     };
@@ -86,12 +85,7 @@ fn known<'a>(resource: &Resource, observed: &'a Observed) -> Result<Option<&'a L
 
 fn delete(resource: &Resource, live: Option<&Live>, what: &str) -> Change {
     match live {
-        None => Change {
-            action: Action::Keep,
-            effects: Effects::none(),
-            reversal: Reversal::Reversible(Box::new(resource.clone())),
-            ..Change::create(resource, Effects::none())
-        },
+        None => gone_already(resource),
         Some(live) => {
             let effects = Effects::one(Action::Delete, format!("{what} {}", live.id));
             let change = Change::from_live(Action::Delete, resource, live, effects).why("no longer wanted");
@@ -108,34 +102,14 @@ fn compensable(change: Change, live: &Live) -> Change {
 
 /// What is known of the outputs before: a port that was chosen stays where the process stays.
 fn outputs(change: Change, wish: PortWish, stays: Option<&Live>) -> Change {
-    let promise = |name: &str| {
-        let known = stays.and_then(|live| live.outputs.get(name));
-        known.map_or(Promise::Later, |value| Promise::Stays(value.clone()))
-    };
-    let change = change.output("pid", promise("pid"));
+    let change = change.output("pid", promise("pid", stays));
     match wish {
         PortWish::None => change,
-        PortWish::Auto => change.output("port", promise("port")).output("address", promise("address")),
+        PortWish::Auto => {
+            change.output("port", promise("port", stays)).output("address", promise("address", stays))
+        }
         PortWish::Fixed(port) => change
             .output("port", Promise::Stays(Expr::from(port)))
             .output("address", Promise::Stays(Expr::from(format!("127.0.0.1:{port}")))),
-    }
-}
-
-fn differences(wanted: &Want, was: &Want) -> BTreeSet<String> {
-    let names = wanted.0.keys().chain(was.0.keys());
-    names.filter(|name| wanted.get(name) != was.get(name)).cloned().collect()
-}
-
-/// One reason is enough; a status shows all drift beside it.
-fn first(drift: &[String]) -> String {
-    drift.first().cloned().unwrap_or_default()
-}
-
-fn says(changed: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = changed.iter().map(String::as_str).collect();
-    match names.len() {
-        0..=4 => format!("{} changed", names.join(", ")),
-        more => format!("{} and {} more changed", names[..3].join(", "), more - 3),
     }
 }
