@@ -15,9 +15,10 @@
 pub mod docker;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod limits;
 pub mod local;
 mod refer;
-mod revision;
+mod replicas;
 #[cfg(feature = "tera")]
 mod tera;
 #[cfg(feature = "terraform")]

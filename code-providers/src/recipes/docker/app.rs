@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::{limits, network, network_of, pulled};
 use crate::container::{CONTAINER, IMAGE};
-use crate::recipes::local::{self, SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM};
+use crate::recipes::local::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM};
+use crate::recipes::refer;
+use crate::recipes::replicas::{replicas, route};
 use crate::recipes::uses::{connections, dependencies};
-use crate::recipes::{refer, revision};
 
 /// Where an app listens in its container, where the spec does not say.
 const PORT: u16 = 8080;
@@ -26,7 +27,10 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
     let image = resources.last().map(|image| image.address.clone());
     resources.push(network(at)?);
     let containers = match (at.component.stopped, image) {
-        (false, Some(image)) => containers(at, &image)?,
+        (false, Some(image)) => {
+            let (want, needs) = container(at, &image)?;
+            replicas(at, CONTAINER, want, &needs)?
+        }
         _ => Vec::new(),
     };
     if at.component.kind != Kind::Worker {
@@ -71,27 +75,6 @@ fn sample() -> String {
     format!(
         "FROM scratch\nCOPY . /\nUSER 10001:10001\nENTRYPOINT [\"/{SAMPLE_PROGRAM}\", \"{SAMPLE_ARGUMENT}\"]\n"
     )
-}
-
-/// One container for each replica. What makes a container is the same for all of them, but for the variables that tell
-/// them apart; so another replica leaves those that run alone.
-fn containers(at: &At<'_>, image: &Address) -> Result<Vec<Resource>> {
-    let (want, needs) = container(at, image)?;
-    let fingerprint = revision::fingerprint(&want, at.component);
-    let revision = revision::revision(at, CONTAINER, &fingerprint);
-    let want = want
-        .with("env.CODE_APPLICATION", at.spec.application.clone())
-        .with("env.CODE_ENVIRONMENT", at.spec.environment.clone())
-        .with("env.CODE_COMPONENT", at.component.name.clone())
-        .with("env.CODE_REVISION", revision.to_string())
-        .with(revision::FINGERPRINT, fingerprint);
-    (0..at.component.replicas.max)
-        .map(|index| {
-            let address = at.address(&format!("container.r{revision}.{index}"))?;
-            let want = want.clone().with("env.CODE_REPLICA", index.to_string());
-            Ok(Resource { depends_on: needs.clone(), ..Resource::new(address, CONTAINER, want) })
-        })
-        .collect()
 }
 
 /// What is wanted of each of the containers, and what must be there before them.
@@ -157,16 +140,4 @@ fn uses(at: &At<'_>) -> Result<Vec<(String, Expr)>> {
 /// Where it listens in its container.
 fn port(component: &Component) -> u16 {
     component.port.unwrap_or(PORT)
-}
-
-/// The stable address, and the containers to which it leads.
-fn route(at: &At<'_>, containers: &[Resource]) -> Result<Resource> {
-    let mut want = Want::new()
-        .with("port", local::port(at))
-        .with("protocol", "http")
-        .with_some("host", at.component.host.clone());
-    for (index, container) in containers.iter().enumerate() {
-        want = want.with(&format!("target.{index}"), Expr::output(&container.address, "address"));
-    }
-    Ok(Resource::new(At::endpoint(&at.component.name)?, "route", want))
 }

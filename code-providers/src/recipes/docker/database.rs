@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{limits, network, pulled};
 use crate::container::{CONTAINER, VOLUME};
 use crate::recipes::local::database_name;
-use crate::recipes::revision;
+use crate::recipes::replicas;
 
 /// What is taken where the spec does not say, as the tag of the official image.
 const VERSION: &str = "17";
@@ -61,8 +61,8 @@ pub(super) fn resources(at: &At<'_>) -> Result<Vec<Resource>> {
         .with("output.host", me.name.clone())
         .with("output.port", PORT)
         .with("output.url", Expr::Text(url.into()));
-    let fingerprint = revision::fingerprint(&want, me);
-    let want = want.with(revision::FINGERPRINT, fingerprint);
+    let fingerprint = replicas::fingerprint(&want, me);
+    let want = want.with(replicas::FINGERPRINT, fingerprint);
     let server = Resource::new(At::endpoint(&me.name)?, CONTAINER, want);
     Ok(vec![image, network, data, server])
 }

@@ -4,6 +4,8 @@ use code_core::intent::Kind;
 use code_core::spec::Component;
 use code_core::{Error, ErrorKind, Result};
 
+use crate::recipes::limits::{self, Limit};
+
 /// What a person can have instead.
 const THERE_IS: &str = "on `kubernetes` there are the kinds web, api, worker, job and cron, and databases with the engine postgresql";
 /// The longest name: what Kubernetes adds to it is a label, too.
@@ -11,9 +13,7 @@ const LONGEST_NAME: usize = 50;
 
 /// The error for a component that no recipe makes.
 pub(super) fn no_such_kind(component: &Component) -> Error {
-    let Component { name, kind, engine, .. } = component;
-    let engine = engine.as_ref().map(|engine| format!(" with {engine}")).unwrap_or_default();
-    unsupported(format!("make `{name}` ({kind}{engine}) on kubernetes")).help(THERE_IS)
+    limits::no_such_kind(component, "kubernetes", THERE_IS)
 }
 
 /// The image of an app of which nothing is asked that cannot be given.
@@ -26,7 +26,7 @@ pub(super) fn app(component: &Component) -> Result<&str> {
     let two = component.replicas.min >= 2;
     check(
         component,
-        &[
+        [
             (component.backups == Some(true), "be backed up", "leave `backups` out: an app keeps nothing"),
             (
                 component.encrypted == Some(true),
@@ -63,7 +63,7 @@ pub(super) fn job(component: &Component) -> Result<&str> {
     let lasts = component.storage.is_some() || component.backups == Some(true);
     check(
         component,
-        &[
+        [
             (
                 listens || component.tls == Some(true),
                 "have an address",
@@ -111,7 +111,7 @@ pub(super) fn database(component: &Component) -> Result<u16> {
     let listens = component.public || component.host.is_some() || component.tls == Some(true);
     check(
         component,
-        &[
+        [
             (
                 component.highly_available == Some(true),
                 "be highly available",
@@ -134,8 +134,8 @@ pub(super) fn database(component: &Component) -> Result<u16> {
     Ok(super::port(component).unwrap_or_default())
 }
 
-fn check(component: &Component, asked: &[(bool, &str, &str)]) -> Result<()> {
-    let Component { name, .. } = component;
+fn check<const N: usize>(component: &Component, asked: [Limit; N]) -> Result<()> {
+    let name = &component.name;
     let long = name.len() > LONGEST_NAME || !name.starts_with(|c: char| c.is_ascii_lowercase());
     let scheduled = component.schedule.is_some() && component.kind != Kind::Cron;
     let everywhere = [
@@ -143,14 +143,5 @@ fn check(component: &Component, asked: &[(bool, &str, &str)]) -> Result<()> {
         (scheduled, "run on a schedule", "leave `schedule` out, or make it a `cron`"),
         (component.env.contains_key("PORT"), "be told its port by `env`", "set `port`"),
     ];
-    match everywhere.iter().chain(asked).find(|(asked, _, _)| *asked) {
-        None => Ok(()),
-        Some((_, what, help)) => {
-            Err(unsupported(format!("let `{name}` {what}: the platform kubernetes cannot")).help(*help))
-        }
-    }
-}
-
-fn unsupported(message: String) -> Error {
-    Error::new(ErrorKind::Unsupported, "recipe::unsupported", message)
+    limits::check(component, "kubernetes", everywhere.into_iter().chain(asked))
 }

@@ -7,9 +7,10 @@ use code_core::spec::{Component, HealthCheck};
 use code_core::{Address, Error, ErrorKind, Expr, Result, Want};
 use serde_json::json;
 
-use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits, port};
+use super::{SAMPLE, SAMPLE_ARGUMENT, SAMPLE_PROGRAM, limits};
+use crate::recipes::refer;
+use crate::recipes::replicas::{replicas, route};
 use crate::recipes::uses::{connections, dependencies};
-use crate::recipes::{refer, revision};
 
 /// How long a new process may take to become healthy where the spec does not say.
 const HEALTHY_SECONDS: u32 = 60;
@@ -40,29 +41,12 @@ fn release(at: &At<'_>) -> Result<Resource> {
     Ok(Resource::new(at.address("release")?, "release", want))
 }
 
-/// One process for each replica. What makes a process is the same for all of them, but for the variables
-/// that tell them apart; so another replica leaves those that run alone.
+/// Its processes: none where it is stopped.
 fn processes(at: &At<'_>) -> Result<Vec<Resource>> {
     if at.component.stopped {
         return Ok(Vec::new());
     }
-    let want = process(at)?;
-    let fingerprint = revision::fingerprint(&want, at.component);
-    let revision = revision::revision(at, "process", &fingerprint);
-    let order = order(at)?;
-    let want = want
-        .with("env.CODE_APPLICATION", at.spec.application.clone())
-        .with("env.CODE_ENVIRONMENT", at.spec.environment.clone())
-        .with("env.CODE_COMPONENT", at.component.name.clone())
-        .with("env.CODE_REVISION", revision.to_string())
-        .with(revision::FINGERPRINT, fingerprint);
-    (0..at.component.replicas.max)
-        .map(|index| {
-            let address = at.address(&format!("process.r{revision}.{index}"))?;
-            let want = want.clone().with("env.CODE_REPLICA", index.to_string());
-            Ok(Resource { depends_on: order.clone(), ..Resource::new(address, "process", want) })
-        })
-        .collect()
+    replicas(at, "process", process(at)?, &order(at)?)
 }
 
 /// What is wanted of each of the processes.
@@ -135,18 +119,6 @@ fn order(at: &At<'_>) -> Result<Vec<Address>> {
         found.extend(processes.into_iter().map(|process| process.address));
     }
     Ok(found)
-}
-
-/// The stable address, and the processes to which it leads.
-fn route(at: &At<'_>, processes: &[Resource]) -> Result<Resource> {
-    let mut want = Want::new()
-        .with("port", port(at))
-        .with("protocol", "http")
-        .with_some("host", at.component.host.clone());
-    for (index, process) in processes.iter().enumerate() {
-        want = want.with(&format!("target.{index}"), Expr::output(&process.address, "address"));
-    }
-    Ok(Resource::new(At::endpoint(&at.component.name)?, "route", want))
 }
 
 fn incomplete(name: &str, what: &str, help: &str) -> Error {

@@ -6,7 +6,7 @@ use code_core::{Expr, Layout, Result, Want};
 use serde_json::json;
 
 use super::{limits, port};
-use crate::recipes::revision;
+use crate::recipes::replicas;
 
 /// How long a server may take until it accepts connections: after a crash it replays its log first.
 const READY_SECONDS: u32 = 120;
@@ -58,8 +58,8 @@ fn postgresql(at: &At<'_>) -> Result<Vec<Resource>> {
         .with("health.timeout_seconds", json!(READY_SECONDS))
         .with_some("memory", at.component.memory.clone())
         .with_some("cpu", at.component.cpu.map(|cpu| json!(cpu)));
-    let fingerprint = revision::fingerprint(&want, at.component);
-    resources.push(Resource::new(server.clone(), "process", want.with(revision::FINGERPRINT, fingerprint)));
+    let fingerprint = replicas::fingerprint(&want, at.component);
+    resources.push(Resource::new(server.clone(), "process", want.with(replicas::FINGERPRINT, fingerprint)));
 
     let name = database_name(&at.spec.application);
     let want = Want::new()
