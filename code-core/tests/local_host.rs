@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use code_core::host::{Command, Output, Tie};
 use code_core::local::LocalHost;
 use code_core::{Error, Host, Secret};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Runs a command that nobody cancels.
@@ -162,16 +163,31 @@ async fn cancelling_ends_the_whole_family() {
     family.are_gone().await;
 }
 
+/// The command that is interrupted: not a shell, which may lose a signal.
+#[tokio::test]
+async fn other_process_waits_for_the_interrupt() {
+    if LocalHost::new().env("CODE_TEST_WAITS").is_none() {
+        return;
+    }
+    let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+    println!("\nready");
+    interrupt.recv().await.unwrap();
+    println!("unlocking");
+}
+
 #[tokio::test]
 async fn an_interrupt_comes_before_the_end() {
     let (seen, cancel) = (Mutex::new(Vec::new()), CancellationToken::new());
-    // It waits, and starts nothing any more: dash loses a signal that comes while it starts a command.
-    let script = "trap 'echo unlocking; exit 3' INT; sleep 600 >/dev/null 2>&1 & echo ready; wait";
+    let waits = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "other_process_waits_for_the_interrupt", "--nocapture"])
+        .env("CODE_TEST_WAITS", "1");
     let result = LocalHost::new()
-        .run(&cancel, sh(script), &|line| {
-            seen.lock().unwrap().push(line.to_owned());
+        .run(&cancel, waits, &|line| {
             if line == "ready" {
                 cancel.cancel();
+            }
+            if ["ready", "unlocking"].contains(&line) {
+                seen.lock().unwrap().push(line.to_owned());
             }
         })
         .await;
