@@ -5,6 +5,7 @@
 //!      /approvals/PLAN                 approvals by other people
 //!      /secrets/                       encrypted secrets and their key
 //!      /releases/DIGEST/               content-addressed snapshots of what runs
+//!      /releases/DIGEST-source/        of what images are built from
 //!      /data/shop@staging/db/          what must never be lost
 //!      /terraform/shop@staging/        what Terraform knows of its roots: their states
 //!      /cache/                         what can be made again at any time
@@ -17,6 +18,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::{Address, Deployment, Digest, RunId, StepId};
+
+/// What the name of a release ends with whose files are as they were.
+const SOURCE: &str = "-source";
 
 /// The places in a state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,16 @@ impl Layout {
     /// That a release was removed on purpose, and is not lost.
     pub fn pruned(&self, digest: Digest) -> PathBuf {
         self.0.join("releases").join(format!("{digest}.pruned"))
+    }
+
+    /// The files of a release as they are, where it is built elsewhere: in an image.
+    pub fn release_source(&self, digest: Digest) -> PathBuf {
+        self.0.join("releases").join(format!("{digest}{SOURCE}"))
+    }
+
+    /// The release whose files lie in a directory of this name.
+    pub fn release_in(name: &str) -> Option<Digest> {
+        name.strip_suffix(SOURCE).unwrap_or(name).parse().ok()
     }
 
     /// The data of a component.

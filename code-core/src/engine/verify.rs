@@ -58,10 +58,11 @@ impl Engine {
         let named: Vec<_> = verifier.releases().collect();
         for (digest, record) in named {
             let dir = layout.release(digest);
-            if !dir.is_dir() && layout.pruned(digest).is_file() {
+            let there = dir.is_dir() || layout.release_source(digest).is_dir();
+            if !there && layout.pruned(digest).is_file() {
                 continue;
             }
-            if !dir.is_dir() {
+            if !there {
                 return Some(Break {
                     record,
                     link: Link::Releases,

@@ -258,11 +258,10 @@ impl Place {
 
     /// What is not built lies beside what is.
     fn of(state_dir: &Path, digest: Digest, built: bool) -> Place {
-        let name = if built { digest.to_string() } else { format!("{digest}-source") };
-        let dir = Layout::new(state_dir).release(digest).with_file_name(&name);
-        let beside = |end: &str| dir.with_file_name(format!("{name}.{end}"));
-        let pruned = Layout::new(state_dir).pruned(digest);
-        Place { note: beside("json"), lock: beside("lock"), pruned, dir, digest }
+        let layout = Layout::new(state_dir);
+        let dir = if built { layout.release(digest) } else { layout.release_source(digest) };
+        let beside = |end: &str| PathBuf::from(format!("{}.{end}", dir.display()));
+        Place { note: beside("json"), lock: beside("lock"), pruned: layout.pruned(digest), dir, digest }
     }
 
     /// The release, where it is complete.

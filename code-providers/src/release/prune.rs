@@ -3,6 +3,7 @@
 //! Deleting the resource of a release leaves its files, because a rollback needs them. They go only here, when
 //! somebody asks for it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +11,11 @@ use code_core::{Digest, Error, ErrorKind, Layout, Result};
 
 use super::Place;
 
-/// A release on the disk.
+/// A release on the disk, built or as its files were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// What it is named by.
     pub digest: Digest,
-    /// Where it lies.
-    pub dir: PathBuf,
     /// How much its files take, in bytes.
     pub bytes: u64,
 }
@@ -34,18 +33,17 @@ pub fn unused(state_dir: &Path, needed: impl Fn(&str) -> bool) -> Result<Vec<Sto
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed("list the releases", releases, error)),
     };
-    let mut found = Vec::new();
+    let mut found: BTreeMap<Digest, u64> = BTreeMap::new();
     for entry in entries.flatten() {
         // What is not named like a release is somebody else's.
         let name = entry.file_name();
-        let Some(digest) = name.to_str().and_then(|name| name.parse::<Digest>().ok()) else { continue };
-        let dir = entry.path();
-        if dir.is_dir() && !needed(&digest.to_string()) && !runs_from(&dir) {
-            found.push(Stored { digest, bytes: size(&dir), dir });
+        let Some(digest) = name.to_str().and_then(Layout::release_in) else { continue };
+        if entry.path().is_dir() && !needed(&digest.to_string()) {
+            *found.entry(digest).or_default() += size(&entry.path());
         }
     }
-    found.sort_by_key(|stored| stored.digest);
-    Ok(found)
+    found.retain(|digest, _| !places(state_dir, *digest).iter().any(|place| runs_from(&place.dir)));
+    Ok(found.into_iter().map(|(digest, bytes)| Stored { digest, bytes }).collect())
 }
 
 /// Removes a release, unless somebody makes it right now or a process runs from it: whether it is gone.
@@ -53,7 +51,20 @@ pub fn unused(state_dir: &Path, needed: impl Fn(&str) -> bool) -> Result<Vec<Sto
 /// # Errors
 /// `release::remove` where its files cannot be removed.
 pub fn remove(state_dir: &Path, digest: Digest) -> Result<bool> {
-    let place = Place::of(state_dir, digest, true);
+    for place in places(state_dir, digest) {
+        if !away(&place)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Where a release may lie: as it was built, and as its files were.
+fn places(state_dir: &Path, digest: Digest) -> [Place; 2] {
+    [true, false].map(|built| Place::of(state_dir, digest, built))
+}
+
+fn away(place: &Place) -> Result<bool> {
     let error = |error| failed("remove a release", &place.dir, error);
     if !place.dir.exists() && !place.note.exists() {
         return Ok(true);
@@ -120,11 +131,15 @@ mod tests {
             fs::write(place.dir.join("src/a"), "123").unwrap();
             fs::write(&place.note, "{}").unwrap();
         }
+        let source = Place::of(state.path(), digests[1], false);
+        fs::create_dir_all(&source.dir).unwrap();
+        fs::write(source.dir.join("a"), "12345").unwrap();
         fs::create_dir(Layout::new(state.path()).release(digests[0]).with_file_name("mine")).unwrap();
         let needed = |name: &str| name == digests[0].to_string();
         let found = unused(state.path(), needed).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found.iter().all(|stored| stored.bytes == 3 && stored.digest != digests[0]));
+        let bytes = |digest: Digest| found.iter().find(|stored| stored.digest == digest).map(|one| one.bytes);
+        assert_eq!(digests.map(bytes), [None, Some(3 + 5), Some(3)], "with what an image was built from");
 
         let making = Place::of(state.path(), digests[2], true);
         let lock = fs::File::create(&making.lock).unwrap();
@@ -132,7 +147,7 @@ mod tests {
         assert!(!remove(state.path(), digests[2]).unwrap() && making.note.exists());
         assert!(remove(state.path(), digests[1]).unwrap());
         let gone = Place::of(state.path(), digests[1], true);
-        assert!(!gone.dir.exists() && !gone.note.exists() && gone.pruned.exists());
+        assert!(!gone.dir.exists() && !gone.note.exists() && gone.pruned.exists() && !source.dir.exists());
         assert!(remove(state.path(), digests[1]).unwrap(), "twice is no mistake");
         assert_eq!(unused(state.path(), needed).unwrap().len(), 1);
         assert_eq!(unused(&state.path().join("none"), needed).unwrap(), []);

@@ -130,7 +130,8 @@ fn one(style: &Style, status: &Status) -> String {
 
 fn line(name: &str, resources: &[&ResourceStatus]) -> Vec<Cell> {
     let worst = resources.iter().map(|resource| Seen::of(resource)).max().unwrap_or(Seen::Fine);
-    let processes: Vec<_> = resources.iter().filter(|resource| resource.kind == "process").collect();
+    let processes: Vec<_> =
+        resources.iter().filter(|resource| matches!(&*resource.kind, "process" | "container")).collect();
     let running = processes.iter().filter(|process| Seen::of(process) == Seen::Fine).count();
     let mut facts = Vec::new();
     let served = resources.iter().any(|resource| resource.kind == "route");

@@ -136,6 +136,29 @@ fn nobody_reads_a_secret_from_a_container_but_its_program() {
     assert!(report.contains("db/endpoint") && report.contains("web/container.r1.0"), "the timeline has them");
 }
 
+#[test]
+fn a_project_with_a_dockerfile_is_built_into_an_image() {
+    let Some(shop) = Shop::new("built") else { return };
+    let world = &shop.world;
+    world.write(
+        "Dockerfile",
+        "FROM test/busybox:1\nCOPY page /www/page\nCMD exec httpd -f -p $PORT -h /www\n",
+    );
+    world.write("page", "one");
+    let settings = "source = \".\"\nstart = [\"httpd\"]\n";
+    world.write("code.toml", &format!("{}{settings}", shop.settings));
+    world.ok(&["Deploy a web app to staging", "--yes", "-q"]);
+    assert_eq!(http(&world.url(), "GET", "/page", ""), (200, "one".to_owned()));
+    assert!(world.ok(&["status"]).out.contains("1 of 1 healthy"));
+    world.ok(&["doctor"]);
+    assert!(!world.ok(&["verify"]).out.contains("not there"));
+    world.write("page", "two");
+    world.ok(&["update the web app in staging", "--yes", "-q"]);
+    assert_eq!(http(&world.url(), "GET", "/page", "").1, "two");
+    world.ok(&["rollback", "--yes", "-q"]);
+    assert_eq!(http(&world.url(), "GET", "/page", "").1, "one");
+}
+
 /// How often a run is killed.
 const KILLS: u64 = 6;
 
