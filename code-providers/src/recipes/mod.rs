@@ -19,6 +19,8 @@ mod limits;
 pub mod local;
 mod refer;
 mod replicas;
+#[cfg(test)]
+mod samples;
 #[cfg(feature = "tera")]
 mod tera;
 #[cfg(feature = "terraform")]

@@ -1,15 +1,13 @@
 //! What typical specs are made of, as snapshots. A real daemon's word on them is in the story `docker`.
 
-use std::path::Path;
-
 use code_core::intent::{Kind, Platform};
-use code_core::provider::{OnDelete, Resource};
-use code_core::recipe::At;
+use code_core::provider::Resource;
 use code_core::spec::{Component, HealthCheck, Replicas, Spec, Target};
 use code_core::status::Inventory;
-use code_core::{Digest, Expr, Result};
+use code_core::{Digest, Result};
 
 use super::docker;
+use crate::recipes::samples::{self, db, refused, show};
 
 fn web() -> Component {
     Component {
@@ -21,49 +19,19 @@ fn web() -> Component {
     }
 }
 
-fn db() -> Component {
-    Component { engine: Some("postgresql".into()), ..Component::new("db", Kind::Database) }
-}
-
 fn resources(components: Vec<Component>) -> Result<Vec<Resource>> {
     let target = Target { platform: Platform::Docker, ..Target::default() };
     let spec = Spec { components, target, ..Spec::new("shop", "staging") };
-    let mut all = Vec::new();
-    for component in &spec.components {
-        let (inventory, state_dir) = (&Inventory::new(), Path::new("/state"));
-        let at = At { spec: &spec, component, revision: 1, inventory, state_dir };
-        all.extend(docker()[0].resources(&at)?);
-    }
-    Ok(all)
+    samples::resources(&docker(), &spec, 1, &Inventory::new())
 }
 
 fn rendered(components: Vec<Component>) -> String {
-    let mut text = String::new();
-    for resource in resources(components).unwrap() {
-        let kept = if resource.on_delete == OnDelete::Retain { " (kept)" } else { "" };
-        text += &format!("{} {}{kept}\n", resource.address, resource.kind);
-        for (name, value) in &resource.wanted().0 {
-            text += &format!("  {name} = {}\n", show(value));
-        }
-        for needed in &resource.depends_on {
-            text += &format!("  needs {needed}\n");
-        }
-    }
-    text
-}
-
-fn show(value: &Expr) -> String {
-    match value {
-        Expr::Known(value) => value.to_string(),
-        Expr::Ref { address, output } => format!("<{address} {output}>"),
-        Expr::Secret(name) => format!("secret {name}"),
-        Expr::Text(parts) => parts.iter().map(show).collect::<Vec<_>>().join(" + "),
-    }
+    show(&resources(components).unwrap())
 }
 
 #[test]
 fn a_web_app_with_postgresql() {
-    insta::assert_snapshot!(rendered(vec![web(), db()]));
+    insta::assert_snapshot!(rendered(vec![web(), db("postgresql")]));
 }
 
 #[test]
@@ -90,7 +58,7 @@ fn an_image_that_uses_an_api_which_is_built() {
 
 #[test]
 fn what_is_stopped_keeps_its_data_and_its_address() {
-    let stopped = [web(), db()].map(|component| Component { stopped: true, ..component });
+    let stopped = [web(), db("postgresql")].map(|component| Component { stopped: true, ..component });
     let left: Vec<String> = resources(stopped.into()).unwrap().iter().map(|one| one.kind.clone()).collect();
     assert!(left.contains(&"container.volume".to_owned()) && left.contains(&"route".to_owned()));
     assert!(!left.contains(&"container".to_owned()));
@@ -99,12 +67,9 @@ fn what_is_stopped_keeps_its_data_and_its_address() {
 #[test]
 fn what_cannot_be_given_is_refused_with_help() {
     let check = |change: &dyn Fn(&mut Component, &mut Component), part: &str| {
-        let (mut web, mut db) = (web(), db());
+        let (mut web, mut db) = (web(), db("postgresql"));
         change(&mut web, &mut db);
-        let error = resources(vec![web, db]).unwrap_err();
-        assert_eq!(error.code(), "recipe::unsupported", "{error:?}");
-        assert!(error.message().contains(part), "{error}");
-        assert!(error.help_text().is_some_and(|help| !help.is_empty()));
+        refused(&resources(vec![web, db]).unwrap_err(), "recipe::unsupported", part);
     };
     check(&|_, db| db.engine = Some("sqlite".into()), "sqlite");
     check(&|web, _| web.kind = Kind::Cron, "cron");

@@ -1,16 +1,14 @@
 //! What typical specs are made of, as snapshots. The server's word on them is in `tests/kubernetes`.
 
-use std::path::Path;
-
 use code_core::intent::{Kind, Platform};
-use code_core::provider::{OnDelete, Resource};
-use code_core::recipe::At;
+use code_core::provider::Resource;
 use code_core::spec::{Component, HealthCheck, Replicas, Spec, Target};
 use code_core::status::Inventory;
 use code_core::{Address, Expr, Result};
 use serde_json::Value;
 
 use super::kubernetes;
+use crate::recipes::samples::{self, db, refused};
 
 fn web() -> Component {
     Component {
@@ -21,27 +19,17 @@ fn web() -> Component {
     }
 }
 
-fn db() -> Component {
-    Component { engine: Some("postgresql".into()), ..Component::new("db", Kind::Database) }
-}
-
 fn resources(components: Vec<Component>) -> Result<Vec<Resource>> {
     let target = Target { platform: Platform::Kubernetes, ..Target::default() };
     let spec = Spec { components, target, ..Spec::new("shop", "staging") };
-    let mut all = Vec::new();
-    for component in &spec.components {
-        let (inventory, state_dir) = (&Inventory::new(), Path::new("/state"));
-        let at = At { spec: &spec, component, revision: 1, inventory, state_dir };
-        all.extend(kubernetes()[0].resources(&at)?);
-    }
-    Ok(all)
+    samples::resources(&kubernetes(), &spec, 1, &Inventory::new())
 }
 
 /// Each resource with what it needs, and its manifest line by line.
 fn rendered(components: Vec<Component>) -> String {
     let mut text = String::new();
     for resource in resources(components).unwrap() {
-        let kept = if resource.on_delete == OnDelete::Retain { " (kept)" } else { "" };
+        let kept = samples::kept(&resource);
         let needs: Vec<String> = resource.depends_on.iter().map(Address::to_string).collect();
         text += &format!("{}{kept} <- {}\n", resource.address, needs.join(" "));
         for (name, value) in &resource.wanted().0 {
@@ -58,7 +46,7 @@ fn rendered(components: Vec<Component>) -> String {
 
 #[test]
 fn a_web_app_with_postgresql() {
-    insta::assert_snapshot!(rendered(vec![web(), db()]));
+    insta::assert_snapshot!(rendered(vec![web(), db("postgresql")]));
 }
 
 #[test]
@@ -101,7 +89,7 @@ fn a_migration_and_a_nightly_report() {
         depends_on: vec!["migration".into()],
         ..Component::new("report", Kind::Cron)
     };
-    let all = rendered(vec![db(), migration, report]);
+    let all = rendered(vec![db("postgresql"), migration, report]);
     let from = all.find("migration/account").unwrap();
     insta::assert_snapshot!(all[from..]);
 }
@@ -109,9 +97,7 @@ fn a_migration_and_a_nightly_report() {
 #[test]
 fn what_cannot_be_given_is_refused_with_help() {
     let check = |component: Component, code: &str, part: &str| {
-        let error = resources(vec![component]).unwrap_err();
-        assert_eq!(error.code(), code);
-        assert!(error.message().contains(part) && error.help_text().is_some(), "{error:?}");
+        refused(&resources(vec![component]).unwrap_err(), code, part);
     };
     let alone = || Component { depends_on: Vec::new(), ..web() };
     check(Component { image: None, ..alone() }, "recipe::incomplete", "image");
@@ -121,7 +107,11 @@ fn what_cannot_be_given_is_refused_with_help() {
     check(Component { kind: Kind::Cron, health: None, ..alone() }, "recipe::incomplete", "schedule");
     check(Component { kind: Kind::Job, ..alone() }, "recipe::unsupported", "health");
     check(Component { schedule: Some("* * * * *".into()), ..alone() }, "recipe::unsupported", "schedule");
-    check(Component { engine: Some("mysql".into()), ..db() }, "recipe::unsupported", "mysql");
-    check(Component { replicas: Replicas { min: 2, max: 2 }, ..db() }, "recipe::unsupported", "replicated");
+    check(db("mysql"), "recipe::unsupported", "mysql");
+    check(
+        Component { replicas: Replicas { min: 2, max: 2 }, ..db("postgresql") },
+        "recipe::unsupported",
+        "replicated",
+    );
     check(Component::new("cdn", Kind::Cdn), "recipe::unsupported", "cdn");
 }

@@ -1,17 +1,16 @@
 //! What typical specs are made of, as snapshots, and the rules that hold for every spec.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use code_core::intent::Kind;
-use code_core::provider::{Live, OnDelete, Resource};
-use code_core::recipe::At;
+use code_core::provider::{Live, Resource};
 use code_core::spec::{Component, HealthCheck, Replicas, Spec};
 use code_core::status::{Inventory, Recorded};
 use code_core::{Address, Digest, Error, Expr, Result};
 use proptest::prelude::*;
 
 use super::local;
+use crate::recipes::samples::{self, db, refused, show};
 
 fn spec(components: Vec<Component>) -> Spec {
     Spec { components, ..Spec::new("shop", "staging") }
@@ -37,20 +36,8 @@ fn worker() -> Component {
     }
 }
 
-fn db(engine: &str) -> Component {
-    Component { engine: Some(engine.into()), ..Component::new("db", Kind::Database) }
-}
-
-/// All resources of a spec, as the planner asks for them.
 fn resources(spec: &Spec, revision: u64, inventory: &Inventory) -> Result<Vec<Resource>> {
-    let recipes = local();
-    let mut all = Vec::new();
-    for component in &spec.components {
-        let at = At { spec, component, revision, inventory, state_dir: Path::new("/state") };
-        let recipe = recipes.iter().find(|recipe| recipe.makes(spec, component)).unwrap();
-        all.extend(recipe.resources(&at)?);
-    }
-    Ok(all)
+    samples::resources(&local(), spec, revision, inventory)
 }
 
 /// The inventory after a run that made all of these.
@@ -69,31 +56,6 @@ fn made(resources: &[Resource], revision: u64) -> Inventory {
         revision,
     };
     resources.iter().map(|resource| (resource.address.clone(), recorded(resource))).collect()
-}
-
-/// A resource as a person would write it down.
-fn show(resources: &[Resource]) -> String {
-    let mut text = String::new();
-    for resource in resources {
-        let kept = if resource.on_delete == OnDelete::Retain { " (kept)" } else { "" };
-        text += &format!("{} {}{kept}\n", resource.address, resource.kind);
-        for (name, value) in &resource.wanted().0 {
-            text += &format!("  {name} = {}\n", show_value(value));
-        }
-        for needed in &resource.depends_on {
-            text += &format!("  needs {needed}\n");
-        }
-    }
-    text
-}
-
-fn show_value(value: &Expr) -> String {
-    match value {
-        Expr::Known(value) => value.to_string(),
-        Expr::Ref { address, output } => format!("<{address} {output}>"),
-        Expr::Secret(name) => format!("secret {name}"),
-        Expr::Text(parts) => parts.iter().map(show_value).collect::<Vec<_>>().join(" + "),
-    }
 }
 
 fn rendered(components: Vec<Component>) -> String {
@@ -135,7 +97,7 @@ fn a_stopped_deployment_keeps_its_release_its_address_and_its_data() {
     insta::assert_snapshot!(rendered(stopped.to_vec()));
 }
 
-fn refused(components: Vec<Component>, change: impl FnOnce(&mut Spec)) -> Error {
+fn refusal(components: Vec<Component>, change: impl FnOnce(&mut Spec)) -> Error {
     let mut spec = spec(components);
     change(&mut spec);
     resources(&spec, 1, &Inventory::new()).unwrap_err()
@@ -146,10 +108,7 @@ fn what_this_platform_cannot_give_is_refused_with_help() {
     let check = |change: &dyn Fn(&mut Component, &mut Component), part: &str| {
         let (mut web, mut db) = (web(), db("postgresql"));
         change(&mut web, &mut db);
-        let error = refused(vec![web, db], |_| {});
-        assert_eq!(error.code(), "recipe::unsupported", "{error:?}");
-        assert!(error.message().contains(part), "{error}");
-        assert!(error.help_text().is_some_and(|help| !help.is_empty()));
+        refused(&refusal(vec![web, db], |_| {}), "recipe::unsupported", part);
     };
     check(&|_, db| db.engine = Some("mysql".into()), "mysql");
     check(&|_, db| db.engine = None, "no engine");
@@ -159,12 +118,12 @@ fn what_this_platform_cannot_give_is_refused_with_help() {
     check(&|web, _| web.tls = Some(true), "TLS");
     check(&|web, _| web.image = Some("nginx".into()), "image");
     check(&|web, _| web.replicas = Replicas { min: 2, max: 10 }, "scale by itself");
-    check(&|web, _| drop(web.env.insert("PORT".into(), "1".into())), "PORT".trim_start_matches("PORT"));
+    check(&|web, _| drop(web.env.insert("PORT".into(), "1".into())), "port by `env`");
     check(&|_, db| db.replicas = Replicas { min: 2, max: 2 }, "replicated");
     check(&|_, db| db.backups = Some(true), "backed up");
     check(&|_, db| db.encrypted = Some(true), "encrypted");
 
-    let elsewhere = refused(vec![web(), db("postgresql")], |spec| {
+    let elsewhere = refusal(vec![web(), db("postgresql")], |spec| {
         spec.target.platform = code_core::intent::Platform::Aws;
     });
     assert_eq!(elsewhere.code(), "recipe::unsupported");
@@ -176,7 +135,7 @@ fn what_is_incomplete_is_said() {
     let check = |change: &dyn Fn(&mut Component, &mut Component), code: &str| {
         let (mut web, mut db) = (web(), db("postgresql"));
         change(&mut web, &mut db);
-        assert_eq!(refused(vec![web, db], |_| {}).code(), code);
+        assert_eq!(refusal(vec![web, db], |_| {}).code(), code);
     };
     check(&|web, _| web.source = None, "recipe::incomplete");
     check(&|web, _| web.release = None, "recipe::incomplete");
