@@ -2,23 +2,10 @@
 
 use crate::world::{World, http, until};
 
-/// A web app in a few lines of Python, of a version.
+/// A web app that says its version, and what its database is.
 pub(crate) fn app(world: &World, version: &str) {
-    world.write("Procfile", "web: python3 app.py\n");
-    world.write(
-        "app.py",
-        &format!(
-            "import http.server, os\n\
-             class App(http.server.BaseHTTPRequestHandler):\n\
-             \x20   def do_GET(self):\n\
-             \x20       self.send_response(200)\n\
-             \x20       self.end_headers()\n\
-             \x20       self.wfile.write(b'{version} ' + os.environ.get('DATABASE_URL', 'no database').split(':')[0].encode())\n\
-             \x20   def log_message(self, *args):\n\
-             \x20       print('asked', flush=True)\n\
-             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
-        ),
-    );
+    let says = format!("'{version} ' + os.environ.get('DATABASE_URL', 'no database').split(':')[0]");
+    world.python_app("", &says);
 }
 
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
@@ -34,7 +21,7 @@ fn ones_own_app_is_updated_behind_the_same_address() {
     world.ok(&["update the web app in staging", "--yes", "-q"]);
     assert_eq!(world.url(), url);
     assert_eq!(http(&url, "GET", "/", "").1, "two sqlite");
-    until("its log is read", || world.run(&["logs", "web"]).out.contains("asked"));
+    until("its log is read", || world.run(&["logs", "web"]).out.contains("GET /"));
 
     // Back to what it was, from the release and not from the project, which is gone.
     std::fs::remove_file(world.project().join("app.py")).unwrap();

@@ -12,26 +12,9 @@ use crate::world::{Ended, World, http, listens_too, port};
 const SENTENCE: &str = "Deploy a web app with a SQLite database to staging";
 const UPDATE: &str = "update the web app in staging";
 
-/// A web app that answers with its version; before that, each request does what is `first`.
-fn app(world: &World, version: &str, first: &str) {
-    world.write("Procfile", "web: python3 app.py\n");
-    world.write(
-        "app.py",
-        &format!(
-            "import http.server, os, time\n\
-             class App(http.server.BaseHTTPRequestHandler):\n\
-             \x20   def do_GET(self):\n\
-             \x20       {first}\n\
-             \x20       self.send_response(200)\n\
-             \x20       self.end_headers()\n\
-             \x20       self.wfile.write(b'{version}')\n\
-             \x20   def log_message(self, *args):\n\
-             \x20       pass\n\
-             class Server(http.server.ThreadingHTTPServer):\n\
-             \x20   request_queue_size = 128\n\
-             Server(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
-        ),
-    );
+/// A web app that answers with its version.
+fn app(world: &World, version: &str) {
+    world.python_app("", &format!("'{version}'"));
 }
 
 /// Puts lines among the settings of the web app.
@@ -44,14 +27,14 @@ fn set(world: &World, lines: &str) {
 /// Breaks the next version, and sees it fail while a client asks on.
 fn taken_back(code: &str, says: &[&str], break_it: impl FnOnce(&World)) {
     let world = World::new();
-    app(&world, "one", "pass");
+    app(&world, "one");
     set(&world, "replicas = 2\nhealth = { path = \"/\", timeout_seconds = 4 }");
     world.ok(&[SENTENCE, "--yes", "-q"]);
     let (url, before) = (world.url(), world.processes());
     let settings = std::fs::read(world.project().join("code.toml")).unwrap();
     let load = Load::on_page(&url);
     load.goes_on(20);
-    app(&world, "two", "pass");
+    app(&world, "two");
     break_it(&world);
     // Twice: the second one finds what the first one left.
     for round in 0..2 {
@@ -72,7 +55,7 @@ fn taken_back(code: &str, says: &[&str], break_it: impl FnOnce(&World)) {
     std::fs::write(world.project().join("code.toml"), settings).unwrap();
     let status = world.ok(&["status"]);
     assert!(status.out.contains("2 of 2 healthy"), "{status}");
-    app(&world, "two", "pass");
+    app(&world, "two");
     world.ok(&[UPDATE, "--yes", "-q"]);
 }
 
@@ -124,7 +107,7 @@ fn a_port_that_is_taken_in_mid_run() {
 #[test]
 fn a_health_check_that_never_answers() {
     taken_back("process::unhealthy", &["healthy within 4 s", "why:", "log:"], |world| {
-        app(world, "two", "time.sleep(100)");
+        world.python_app("", "time.sleep(100) or 'two'");
     });
 }
 
@@ -139,7 +122,7 @@ fn a_migration_that_fails() {
 /// A first deployment that fails leaves nothing but its data, which the next one finds.
 fn nothing_but_the_data(sentence: &str, data: &str) {
     let world = World::new();
-    app(&world, "one", "pass");
+    app(&world, "one");
     world.write("app.py", "import sys\nprint('not today', flush=True)\nsys.exit(3)\n");
     for _ in 0..2 {
         let failed = world.run(&[sentence, "--yes"]);
@@ -156,7 +139,7 @@ fn nothing_but_the_data(sentence: &str, data: &str) {
         found.unwrap_or_else(|| panic!("{data} is gone"))["id"].clone()
     };
     let before = id(&world);
-    app(&world, "two", "pass");
+    app(&world, "two");
     world.ok(&[sentence, "--yes", "-q"]);
     assert_eq!(http(&world.url(), "GET", "/", "").1, "two");
     assert_eq!(id(&world), before, "it is the same");
@@ -195,11 +178,11 @@ fn what_cannot_be_taken_back_is_said_and_goes_last() {
 fn a_rollback_needs_nothing_of_the_project_and_keeps_the_data() {
     let world = World::new();
     let page = |world: &World| http(&world.url(), "GET", "/", "").1;
-    app(&world, "one", "pass");
+    app(&world, "one");
     world.ok(&[SENTENCE, "--yes", "-q"]);
     let data = world.state().join("data");
     for version in ["two", "three"] {
-        app(&world, version, "pass");
+        app(&world, version);
         world.ok(&[UPDATE, "--yes", "-q"]);
     }
     assert_eq!(page(&world), "three");

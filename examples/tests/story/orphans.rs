@@ -29,7 +29,7 @@ fn building() -> World {
          fi\n\
          echo end $$ >> $1\n",
     );
-    world.python_app("");
+    world.python_app("", "'one'");
     world
 }
 

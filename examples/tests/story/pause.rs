@@ -12,26 +12,11 @@ use crate::world::{Ended, Running, World, http, until};
 const SENTENCE: &str = "Deploy a web app to staging";
 pub(crate) const UPDATE: &str = "update the web app in staging";
 
-/// A web app in a few lines of Python, of a version. Before it serves it looks for a file outside of the
-/// project, whose making changes no release: without it, it does `else_do`.
+/// A web app that answers with its version. Before it serves it looks for a file outside of the project, whose
+/// making changes no release: without it, it does `else_do`.
 fn app(world: &World, version: &str, else_do: &str) {
-    let gate = world.path("gate");
-    let gate = gate.display();
-    world.write("Procfile", "web: python3 app.py\n");
-    world.write(
-        "app.py",
-        &format!(
-            "import http.server, os, sys, time\n\
-             while not os.path.exists('{gate}'):\n\
-             \x20   {else_do}\n\
-             class App(http.server.BaseHTTPRequestHandler):\n\
-             \x20   def do_GET(self):\n\
-             \x20       self.send_response(200)\n\
-             \x20       self.end_headers()\n\
-             \x20       self.wfile.write(b'{version}')\n\
-             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
-        ),
-    );
+    let waits = format!("while not os.path.exists('{}'):\n    {else_do}\n", world.path("gate").display());
+    world.python_app(&waits, &format!("'{version}'"));
 }
 
 /// The first version serves, and the second fails to for want of its file.

@@ -23,19 +23,7 @@ pub(crate) fn is_here(what: &str) -> bool {
 
 /// A root that gives a greeting, and an app that says it.
 fn project(world: &World, word: &str) {
-    world.write("Procfile", "web: python3 app.py\n");
-    world.write(
-        "app.py",
-        "import http.server, os\n\
-         class App(http.server.BaseHTTPRequestHandler):\n\
-         \x20   def do_GET(self):\n\
-         \x20       self.send_response(200)\n\
-         \x20       self.end_headers()\n\
-         \x20       self.wfile.write(os.environ['GREETING'].encode())\n\
-         \x20   def log_message(self, *args):\n\
-         \x20       pass\n\
-         http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n",
-    );
+    world.python_app("", "os.environ['GREETING']");
     world.write(
         "infra/main.tf",
         "variable \"word\" {}\n\

@@ -22,7 +22,8 @@ pub(crate) fn gated() -> World {
     let world = World::new();
     world.settings("[components.web.health]\ntimeout_seconds = 60\n");
     let gate = world.path("gate");
-    world.python_app(&format!("while not os.path.exists('{}'):\n    time.sleep(0.05)\n", gate.display()));
+    let waits = format!("while not os.path.exists('{}'):\n    time.sleep(0.05)\n", gate.display());
+    world.python_app(&waits, "'one'");
     world
 }
 

@@ -103,18 +103,21 @@ impl World {
         path
     }
 
-    /// An app in Python, which says `one` from when it has done `first`.
-    pub(crate) fn python_app(&self, first: &str) {
+    /// An app in Python: when it has done `first`, it answers with what the expression `says` is.
+    pub(crate) fn python_app(&self, first: &str, says: &str) {
         self.write("Procfile", "web: python3 app.py\n");
         let text = format!(
-            "import http.server, os, time\n\
+            "import http.server, os, sys, time\n\
              {first}\
              class App(http.server.BaseHTTPRequestHandler):\n\
              \x20   def do_GET(self):\n\
+             \x20       said = {says}\n\
              \x20       self.send_response(200)\n\
              \x20       self.end_headers()\n\
-             \x20       self.wfile.write(b'one')\n\
-             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
+             \x20       self.wfile.write(said.encode())\n\
+             class Server(http.server.ThreadingHTTPServer):\n\
+             \x20   request_queue_size = 128\n\
+             Server(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()\n"
         );
         self.write("app.py", &text);
     }
