@@ -29,6 +29,8 @@ pub(super) fn next(restarts: u32, ran: Duration) -> Next {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(restarts: u32, ran_seconds: u64, expect: Option<(u32, u64)>) {
@@ -51,5 +53,32 @@ mod tests {
     fn a_good_start_is_a_new_count() {
         check(5, 60, Some((1, 500)));
         check(3, 3600, Some((1, 500)));
+    }
+
+    proptest! {
+        /// Whatever lives a process has: it is left after short ones only, at the latest after the sixth in a row, and
+        /// waits double until then; a long one makes up for all before it.
+        #[test]
+        fn short_lives_are_counted_and_a_long_one_makes_up_for_them(
+            lives in prop::collection::vec((0u64..120_000).prop_map(Duration::from_millis), 0..40),
+        ) {
+            let (mut restarts, mut short) = (0, 0);
+            for ran in lives {
+                short = if ran < STABLE { short + 1 } else { 0 };
+                match next(restarts, ran) {
+                    Next::GiveUp => {
+                        prop_assert!(short >= TIMES);
+                        break;
+                    }
+                    Next::Again { attempt, after } => {
+                        prop_assert!(short <= TIMES);
+                        prop_assert_eq!(attempt, if short == 0 { 1 } else { restarts + 1 });
+                        prop_assert!(attempt <= TIMES);
+                        prop_assert_eq!(after, FIRST * (1 << (attempt - 1)));
+                        restarts = attempt;
+                    }
+                }
+            }
+        }
     }
 }
